@@ -1,0 +1,39 @@
+"""Time and randomness, passed by hand so that a test can hold them still (safety.md, R31 and decision 13)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two readings and one wait. Durations use ``monotonic``; records use ``now_ms``."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never jumps."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a stepped clock returns when it was advanced that far."""
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+def token() -> str:
+    """A random 128-bit id as 32 hex digits (safety.md, R11)."""
+    return secrets.token_hex(16)

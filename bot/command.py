@@ -1,0 +1,148 @@
+"""What the doors hand to the desk (`Ask`), and what stands on the wall of commands (`Command`).
+
+A slash command, a button, a terminal line and a timer tick all become the same small value and take the same
+way (style.md, point 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bot.card import Card
+from slo.verdict import Verdict
+
+if TYPE_CHECKING:
+    from bot.run import Run
+
+
+class Door(StrEnum):
+    SLACK = "slack"
+    TERMINAL = "terminal"
+    TIMER = "timer"
+
+
+class Actor(BaseModel):
+    """Who asks, by verified ids only; names never count (safety.md, R8).
+
+    ``account`` is ``slack:<user id>``, ``os:<login>`` or ``timer:<slot>``. ``team`` and ``app`` are Slack's ids of
+    the verified request, None elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    door: Door
+    account: str
+    team: str | None = None
+    app: str | None = None
+
+
+class Place(BaseModel):
+    """Where it was asked: a channel (and thread), a direct message, or the terminal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["channel", "dm", "terminal", "timer"]
+    channel: str | None = None
+    thread_ts: str | None = None
+
+
+class Ask(BaseModel):
+    """One wish, as it comes through any door.
+
+    ``line`` is a command line (``triage``, ``drill --quick=true``) or, from a button, empty with ``offer`` set: the
+    meaning of a button is in the database (safety.md, R11). ``key`` is the delivery key: the same key is the same
+    wish, whatever happens in between (R2, R3). ``fields`` carries form values of a modal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    line: str
+    by: Actor
+    place: Place
+    key: str
+    offer: str | None = None
+    target: str | None = None
+    fields: dict[str, str] = {}
+
+
+class Reply(BaseModel):
+    """What the desk says at once: accepted with an operation id, or a card that explains why not.
+
+    ``card`` is shown to the asker only. ``duplicate`` marks a later delivery of a known key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    op: str | None = None
+    card: Card | None = None
+    exit_status: int = 0
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the final card, the verdict (None when nothing was judged), the exit status, the data.
+
+    ``data`` is what ``--json`` prints; it holds nothing that may not be seen.
+    """
+
+    card: Card
+    exit_status: int
+    verdict: Verdict | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+EXIT: dict[Verdict | None, int] = {None: 0, Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
+"""Exit status of a verdict (INTERFACES.md, section 4)."""
+
+
+class Args(BaseModel):
+    """Arguments of a command: field names are flags (``--quick=true``), positional ones are listed by the command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+A = TypeVar("A", bound=Args)
+
+
+@dataclass(frozen=True)
+class Command(Generic[A]):
+    """One entry of the wall: everything that help, the terminal, the manifest and the docs need to know.
+
+    ``action`` is the row of the authority table (INTERFACES.md, section 3). ``quiet`` answers only the asker and
+    posts no card (help, owners). ``effects`` says that the run sends something beyond reads: a drill, a probe, a
+    change; such a run carries a Stop button and obeys the brake.
+    """
+
+    name: str
+    summary: str
+    action: str
+    args: type[A]
+    run: Callable[[Run, A], Awaitable[Outcome]]
+    positional: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    group: str = "See"
+    doors: frozenset[Door] = frozenset({Door.SLACK, Door.TERMINAL})
+    quiet: bool = False
+    effects: bool = False
+    single: bool = False
+    """At most one of it at a time in a channel; a second one is answered with the first."""
+    targeted: bool = True
+    """Whether it works on a Sendcat target: then ``--target`` and ``--base-url`` are understood."""
+    action_for: Callable[[A], str] | None = None
+    """For commands whose arguments decide the row: the rows are listed in ``actions``."""
+    further_actions: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Every row of the authority table this command may need."""
+        return (self.action, *self.further_actions)
+
+    def action_of(self, args: A) -> str:
+        """The row for these arguments."""
+        return self.action_for(args) if self.action_for else self.action

@@ -1,0 +1,95 @@
+"""``inspect``: any Convex read of the runbook, also pasted as its own ``npx convex run ...`` line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bot.card import Attachment, Card, Tone
+from bot.catalog import nearest
+from bot.command import Args, Command, Outcome
+from bot.errors import Refused, Unknown
+from playbooks.functions import FUNCTIONS, FunctionError, function
+
+if TYPE_CHECKING:
+    from bot.run import Run
+
+SHOWN_LINES = 24
+
+
+class InspectArgs(Args):
+    function: str | None = None
+    """A read of Sendcat, for example circuitBreaker:listStatuses; without it the list of them."""
+    arguments: str = "{}"
+    """Its arguments as JSON, for example {"limit":20}."""
+
+
+def _listing() -> Outcome:
+    lines = [f"`{f.name}`  {f.summary} · takes {f.takes}" for f in FUNCTIONS.values() if f.reads]
+    card = Card(title="Convex reads", sections=("\n".join(lines),), next="/sendcat inspect <function> '{...}'", final=True)
+    return Outcome(card=card, exit_status=0, data={"functions": [f.name for f in FUNCTIONS.values() if f.reads]})
+
+
+async def _run(run: Run, args: InspectArgs) -> Outcome:
+    from bot.sendcat.mask import mask
+
+    if args.function is None:
+        return _listing()
+    try:
+        found = function(args.function)
+    except FunctionError as error:
+        near = nearest(args.function, [f.name for f in FUNCTIONS.values() if f.reads])
+        raise Unknown(f"{error}.", then=f"inspect {near}" if near else "inspect") from None
+    if found.mutates:
+        raise Refused(
+            f"`{found.name}` changes something; inspect only reads.",
+            rule="a closed set of reads (R21)",
+            then="open the playbook that names it: /sendcat playbook E or F",
+        )
+    try:
+        given = json.loads(args.arguments)
+        if not isinstance(given, dict):
+            raise FunctionError("the arguments are a JSON object, such as {\"limit\":20}")
+        checked = found.check(given)
+    except (ValueError, RecursionError) as error:
+        raise Unknown(f"{found.name}: {error}.", then=f"it takes {found.takes}") from None
+    value = mask(await run.convex.query(found.name, checked), run.world.masker)
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    lines = text.splitlines()
+    rest: tuple[Attachment, ...] = ()
+    if len(lines) > SHOWN_LINES:
+        rest = (Attachment(title=found.name, text=text),)
+    card = Card(
+        title=f"{found.name}: {_size(value)}",
+        tone=Tone.OK,
+        context=run.context,
+        lead=found.summary,
+        code="\n".join(lines[:SHOWN_LINES]) + ("\n… the rest is in the thread" if rest else ""),
+        footer=f"`npx convex run {found.name} '{json.dumps(checked, separators=(',', ':'))}'` · customer data masked",
+        attachments=rest,
+        final=True,
+    )
+    return Outcome(card=card, exit_status=0, data={"function": found.name, "args": checked, "value": value})
+
+
+def _size(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} row{'' if len(value) == 1 else 's'}"
+    if isinstance(value, dict):
+        return f"{len(value)} fields"
+    return "answered"
+
+
+COMMAND = Command(
+    name="inspect",
+    summary="One Convex read of the runbook, as typed there.",
+    action="read",
+    args=InspectArgs,
+    run=_run,
+    positional=("function", "arguments"),
+    examples=(
+        "inspect circuitBreaker:listStatuses '{\"limit\":20}'",
+        "inspect rateLimit:getEventSummary '{\"minutes\":15}'",
+    ),
+    group="Look",
+)

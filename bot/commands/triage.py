@@ -1,0 +1,234 @@
+"""``triage``: the first five minutes - snapshot, probe, quick drill, cause (runbook, "First 5 Minutes (Triage)")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bot.card import Attachment, Button, Card, Table, Tone
+from bot.command import EXIT, Args, Command, Outcome
+from bot.course import Course
+from bot.errors import SendcatError
+from bot.redact import inert
+from playbooks.diagnosis import Diagnosis, diagnose
+from playbooks.signals import Facts
+from slo.verdict import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from bot.measure import Drilled, Looked, Probed
+    from bot.run import Run
+
+SNAPSHOT, PROBE, DRILL, CAUSE = "Snapshot", "Probe", "Quick drill", "Cause check"
+
+
+class TriageArgs(Args):
+    pass
+
+
+@dataclass
+class Evidence:
+    """What triage has gathered so far; ``missing`` says what could not be, and why."""
+
+    looks: list[Looked] = field(default_factory=list)
+    probed: Probed | None = None
+    drilled: Drilled | None = None
+    missing: list[str] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
+
+    @property
+    def posture(self) -> Judgement | None:
+        return self.looks[-1].judgement if self.looks else None
+
+
+async def _run(run: Run, args: TriageArgs) -> Outcome:
+    from bot import measure
+    from bot.views import follow
+
+    course = Course(run, "Triage", (SNAPSHOT, PROBE, DRILL, CAUSE))
+    found = Evidence()
+
+    async def attempt(label: str, line: str, work: Any) -> None:
+        """One step; when it cannot be done, the way by hand is kept and the course goes on."""
+        if run.brake.halted is not None:
+            found.missing.append(f"{label.lower()} (stopped)")
+            return
+        try:
+            async with course.step(label):
+                await work()
+        except SendcatError as error:
+            found.missing.append(f"{label.lower()} ({inert(error.what, 200)})")
+            found.by_hand.append(line)
+
+    async def look() -> None:
+        looked = await measure.snapshot(run)
+        found.looks.append(looked)
+        await course.note(f"saved as `{looked.artifact}`")
+
+    async def probe() -> None:
+        found.probed = await measure.probe(run)
+        judged = found.probed.judgement
+        passed = sum(check.verdict is Verdict.PASS for check in judged.checks)
+        tone = {Verdict.FAIL: Tone.BAD, Verdict.INCOMPLETE: Tone.UNKNOWN}.get(judged.verdict, Tone.OK)
+        await course.note(f"{passed} of {len(judged.checks)} as expected", tone)
+
+    async def drill() -> None:
+        if found.probed is not None and all(p.status is None for p in found.probed.report.probes):
+            found.by_hand.append("npm run reliability:drill -- --quick=true")
+            found.missing.append("quick drill (no endpoint answered the probe)")
+            await course.note("not run: no endpoint answered the probe", Tone.UNKNOWN)
+            return
+        async with follow(course) as progress:
+            found.drilled = await measure.drill(run, on_progress=progress.see, waiting=course.note)
+        judged = found.drilled.judgement
+        tone = {Verdict.FAIL: Tone.BAD, Verdict.INCOMPLETE: Tone.UNKNOWN}.get(judged.verdict, Tone.OK)
+        await course.note(inert(judged.reason, 160) or str(judged.verdict), tone)
+
+    await attempt(SNAPSHOT, "npm run reliability:snapshot", look)
+    await attempt(PROBE, "npm run reliability:probe", probe)
+    await attempt(DRILL, "npm run reliability:drill -- --quick=true", drill)
+
+    if run.brake.halted is None and found.looks:
+        await attempt(CAUSE, "npm run reliability:snapshot", look)
+    diagnosis = diagnose(
+        Facts(
+            looks=tuple(looked.snapshot for looked in found.looks),
+            probe=found.probed.report if found.probed else None,
+            drill=found.drilled.report if found.drilled else None,
+        ),
+        drill=found.drilled.judgement if found.drilled else None,
+        probe=found.probed.judgement if found.probed else None,
+        posture=found.posture,
+        book=run.world.book,
+    )
+    halted = run.brake.halted
+    if halted is not None:
+        return _stopped(run, course, found, halted.detail)
+    course.mark(CAUSE, Tone.OK if found.looks else Tone.UNKNOWN, diagnosis.cause)
+    return await _answer(run, course, found, diagnosis)
+
+
+def _stopped(run: Run, course: Course, found: Evidence, detail: str) -> Outcome:
+    left = [step.label for step in course.steps if step.tone in (Tone.PLAIN, Tone.RUNNING)]
+    steps = tuple(
+        step.model_copy(update={"tone": Tone.UNKNOWN, "detail": step.detail or "stopped"})
+        if step.tone is Tone.RUNNING
+        else step
+        for step in course.steps
+    )
+    card = Card(
+        title="STOPPED: triage decides nothing",
+        tone=Tone.UNKNOWN,
+        context=run.context,
+        lead=detail,
+        steps=steps,
+        sections=(f"Not done: {', '.join(left).lower()}.",) if left else (),
+        buttons=(Button(label="Run again", line="triage", name="triage.rerun", style="primary"),),
+        final=True,
+    )
+    data = {"verdict": "INCOMPLETE", "state": "stopped", "missing": found.missing}
+    return Outcome(card=card, exit_status=EXIT[Verdict.INCOMPLETE], verdict=Verdict.INCOMPLETE, data=data)
+
+
+async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosis) -> Outcome:
+    from bot.views import drill_table, posture_facts, red_owners, verdict_tone
+
+    verdict = diagnosis.verdict
+    table: Table | None = None
+    if found.drilled is not None:
+        table = drill_table(found.drilled.report, found.drilled.judgement)
+    sections = [_suggestion(run, diagnosis, letter) for letter in diagnosis.suggestions[:3]]
+    owners = red_owners(
+        found.drilled.judgement if found.drilled else None,
+        found.probed.judgement if found.probed else None,
+        found.posture,
+    )
+    if owners:
+        sections.append(f"*Owners of what is red:* {'; '.join(owners)}")
+    missing = [*found.missing, *diagnosis.missing]
+    if missing:
+        sections.append(f"*Not known:* {'; '.join(dict.fromkeys(missing))}")
+    saved = [artifact.name for artifact in run.saved]
+    payload = {
+        "run": run.op.id,
+        "target": run.target.name,
+        "verdict": verdict.value,
+        "cause": diagnosis.cause,
+        "headline": diagnosis.headline,
+        "suggestions": list(diagnosis.suggestions),
+        "signals": [signal.to_json() for signal in diagnosis.signals],
+        "missing": missing,
+        "artifacts": saved,
+    }
+    from slo.reports import artifact_name
+
+    kept = await run.keep(artifact_name("triage", run.world.clock.now_ms()), payload)
+    buttons = []
+    if diagnosis.suggestions:
+        first = diagnosis.suggestions[0]
+        buttons.append(
+            Button(label=f"Open playbook {first}", line=f"playbook {first}", name="playbook.open", style="primary")
+        )
+    buttons.append(Button(label="Run again", line="triage", name="triage.rerun"))
+    buttons += [
+        Button(label=f"Open playbook {letter}", line=f"playbook {letter}", name=f"playbook.open-{letter.lower()}")
+        for letter in diagnosis.suggestions[1:3]
+    ]
+    buttons.append(Button(label="Tuning rules", line="playbook tuning-rules", name="playbook.rules"))
+    buttons.append(Button(label="Post-incident checklist", line="playbook post-incident", name="playbook.post-incident"))
+    card = Card(
+        title=f"{verdict}: {diagnosis.cause}",
+        tone=verdict_tone(verdict),
+        context=run.context,
+        lead=diagnosis.headline,
+        facts=posture_facts(found.looks[-1].snapshot) if found.looks else (),
+        table=table,
+        sections=tuple(sections),
+        code="\n".join(found.by_hand),
+        next=diagnosis.next_step,
+        buttons=tuple(buttons),
+        footer=f"took {course.run.elapsed_s:.0f} s · `{kept.name}`",
+        attachments=(
+            Attachment(title="Why, signal by signal", text=_why(diagnosis)),
+            Attachment(title="Triage report", file=kept.name),
+        ),
+        final=True,
+    )
+    return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data={**payload, "artifact": kept.name})
+
+
+def _suggestion(run: Run, diagnosis: Diagnosis, letter: str) -> str:
+    """``playbook F`` on a line of its own, then its title, the reason, and the readings that fired."""
+    from bot.views import reading_text
+
+    signal = next(s for s in diagnosis.signals if s.letter == letter)
+    lines = [f"playbook {letter}", f"*{run.world.book.playbook(letter).title}* · {signal.why}"]
+    lines += [f"• {reading_text(reading)}" for reading in signal.readings if reading.fired][:4]
+    lines += [f"• missing: {gap}" for gap in signal.missing[:2]]
+    return "\n".join(lines)
+
+
+def _why(diagnosis: Diagnosis) -> str:
+    """Every signal with its readings, also those that did not fire, so that a person can disagree."""
+    from bot.views import reading_text
+
+    blocks = []
+    for signal in diagnosis.signals:
+        variant = f" ({signal.variant})" if signal.variant else ""
+        lines = [f"{signal.letter}: {signal.state}{variant} - {signal.why}"]
+        lines += [f"  {'*' if reading.fired else ' '} {reading_text(reading)}" for reading in signal.readings]
+        lines += [f"    missing: {gap}" for gap in signal.missing]
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
+COMMAND = Command(
+    name="triage",
+    summary="First 5 minutes: snapshot, probe, quick drill, cause, playbook.",
+    action="triage",
+    args=TriageArgs,
+    run=_run,
+    examples=("triage",),
+    group="First",
+    effects=True,
+    single=True,
+)

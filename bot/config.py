@@ -1,0 +1,335 @@
+"""One frozen configuration, built once from ``sendcat.toml`` and the environment (INTERFACES.md, section 1).
+
+The only module that reads ``os.environ``. Unknown keys and wrong values are reported all at once, each with its line.
+Secrets are named by the environment variable that holds them and never stand in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from bot.errors import Broken, Unknown
+
+SCENARIOS = ("gmail_push_webhook", "whatsapp_webhook", "chat_stream_http")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Environment(StrEnum):
+    PRODUCTION = "production"
+    STAGING = "staging"
+    PRACTICE = "practice"
+
+
+class Ceilings(_Frozen):
+    """What a drill may do at most; None is no limit of ours (VERDICTS.md, "Profiles")."""
+
+    in_flight: int | None = Field(default=None, ge=1)
+    streams: int | None = Field(default=None, ge=1)
+    requests: int | None = Field(default=None, ge=1)
+    minutes: int | None = Field(default=None, ge=1)
+
+
+CEILINGS: dict[Environment, Ceilings] = {
+    Environment.PRACTICE: Ceilings(),
+    Environment.STAGING: Ceilings(in_flight=500, streams=1_000, requests=200_000, minutes=60),
+    Environment.PRODUCTION: Ceilings(in_flight=160, streams=160, requests=50_000, minutes=30),
+}
+
+
+class PoolUser(_Frozen):
+    """One end user of the chat pool; live credentials, never shown."""
+
+    auth_token: SecretStr = Field(alias="authToken")
+    thread_id: str = Field(alias="threadId", min_length=1)
+    email: str | None = None
+    user_label: str | None = Field(default=None, alias="userLabel")
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port, exactly (safety.md, R14); raises ValueError for anything else than a bare origin."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as https://NAME.convex.site")
+    if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise ValueError("must be a bare origin: no path, query or credentials")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError("plain http is allowed to loopback only (safety.md, R14)")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port and parts.port != default else "")
+
+
+class Target(_Frozen):
+    """One Sendcat deployment that people pick by name, never by URL."""
+
+    name: str = ""
+    environment: Environment
+    api_url: str
+    site_url: str
+    app_url: str = "https://www.sendcat.app"
+    deploy_key_env: str = "SENDCAT_DEPLOY_KEY"
+    gmail_token_env: str | None = None
+    whatsapp_secret_env: str | None = None
+    chat_token_env: str | None = None
+    chat_thread_id: str | None = None
+    chat_pool_file: Path | None = None
+    required_scenarios: tuple[Literal["gmail_push_webhook", "whatsapp_webhook", "chat_stream_http"], ...] = SCENARIOS  # type: ignore[assignment]
+    ceilings: Ceilings = Ceilings()
+
+    deploy_key: SecretStr | None = Field(default=None, exclude=True)
+    gmail_token: SecretStr | None = Field(default=None, exclude=True)
+    whatsapp_secret: SecretStr | None = Field(default=None, exclude=True)
+    chat_token: SecretStr | None = Field(default=None, exclude=True)
+    """Secrets, resolved from the named variables when the configuration is built."""
+
+    @field_validator("api_url", "site_url", "app_url")
+    @classmethod
+    def _bare_origin(cls, value: str) -> str:
+        return origin_of(value)
+
+    @model_validator(mode="after")
+    def _hosts(self) -> Target:
+        host = urlsplit(self.api_url).hostname or ""
+        if host.endswith(".convex.site"):
+            raise ValueError(
+                "api_url: functions live on the .convex.cloud address; .convex.site serves the endpoints (site_url)"
+            )
+        return self
+
+    @property
+    def limits(self) -> Ceilings:
+        """The target's own ceilings over the defaults of its environment."""
+        base = CEILINGS[self.environment].model_dump()
+        own = {k: v for k, v in self.ceilings.model_dump().items() if v is not None}
+        return Ceilings(**{**base, **own})
+
+
+class Slack(_Frozen):
+    """Channels by id and the tokens' variables. Writes happen only in listed or bound channels (R8)."""
+
+    incident_channels: tuple[str, ...] = ()
+    release_channel: str | None = None
+    alert_channel: str | None = None
+    anchor_channel: str | None = None
+    bot_token_env: str = "SLACK_BOT_TOKEN"
+    app_token_env: str = "SLACK_APP_TOKEN"
+    signing_secret_env: str = "SLACK_SIGNING_SECRET"
+    api_url: str = "https://slack.com/api/"
+    team_id: str | None = None
+    """Filled by ``auth.test`` at start when not given; requests of another workspace are refused."""
+
+    bot_token: SecretStr | None = Field(default=None, exclude=True)
+    app_token: SecretStr | None = Field(default=None, exclude=True)
+    signing_secret: SecretStr | None = Field(default=None, exclude=True)
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """Every listed channel."""
+        named = (self.release_channel, self.alert_channel, self.anchor_channel)
+        return frozenset(self.incident_channels) | {c for c in named if c}
+
+
+class Person(_Frozen):
+    """One human and all their accounts (safety.md, decision 6)."""
+
+    slack: tuple[str, ...] = ()
+    os: tuple[str, ...] = ()
+
+
+class Roles(_Frozen):
+    """Person names or Slack user-group ids; an empty list means nobody (R7)."""
+
+    responder: tuple[str, ...] = ()
+    release_manager: tuple[str, ...] = ()
+    manager: tuple[str, ...] = ()
+    admin: tuple[str, ...] = ()
+
+
+class Provider(_Frozen):
+    """Where playbook B looks for a provider's status and quota."""
+
+    status_url: str | None = None
+    key_env: str | None = None
+
+
+class Config(_Frozen):
+    """Everything that is set, in one frozen value."""
+
+    default_target: str | None = None
+    state_dir: Path = Path(".sendcat")
+    artifact_dir: Path = Path(".output/reliability")
+    runbook_dir: Path = Path("docs/reliability")
+    target: dict[str, Target] = {}
+    slack: Slack = Slack()
+    people: dict[str, Person] = {}
+    roles: Roles = Roles()
+    providers: dict[str, Provider] = {}
+    log_json: bool = True
+    source: Path | None = Field(default=None, exclude=True)
+    """The file this came from; None for the practice defaults."""
+
+    @model_validator(mode="after")
+    def _names(self) -> Config:
+        if self.default_target and self.default_target not in self.target:
+            raise ValueError(f"default_target: no [target.{self.default_target}] in this file")
+        for role, members in self.roles.model_dump().items():
+            for member in members:
+                if member not in self.people and not re.fullmatch(r"S[A-Z0-9]{2,}", member):
+                    raise ValueError(f"roles.{role}: {member!r} is neither in [people] nor a Slack user-group id")
+        origins = [t.site_url for t in self.target.values()]
+        if len(set(origins)) != len(origins):
+            raise ValueError("target: two targets share one site_url; each deployment is registered once (R15)")
+        return self
+
+    def target_named(self, name: str | None) -> Target:
+        """The target of this name, or the default one; `Unknown` names what exists."""
+        import difflib
+
+        wanted = name or self.default_target
+        if wanted is None:
+            raise Unknown("No target is set.", then="add default_target to sendcat.toml, or type --target=practice")
+        if wanted in self.target:
+            return self.target[wanted]
+        near = difflib.get_close_matches(wanted, self.target, n=1)
+        known = ", ".join(sorted(self.target)) or "none"
+        raise Unknown(
+            f"No target is called {wanted!r}. Targets: {known}.",
+            rule="people pick a configured target by name (R14)",
+            then=f"--target={near[0]}" if near else "add [target.NAME] to sendcat.toml",
+        )
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value in use, for the scrubber (R36)."""
+        held: list[SecretStr | None] = [self.slack.bot_token, self.slack.app_token, self.slack.signing_secret]
+        for target in self.target.values():
+            held += [target.deploy_key, target.gmail_token, target.whatsapp_secret, target.chat_token]
+        return tuple(s.get_secret_value() for s in held if s is not None)
+
+    def environment(self, name: str) -> str | None:
+        """Value of one named environment variable (for optional outside clients)."""
+        return os.environ.get(name)
+
+
+def load(path: str | Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config | None:
+    """Read the configuration; None when there is none.
+
+    ``path`` wins over ``SENDCAT_CONFIG``, which wins over ``sendcat.toml`` in the current directory.
+    Raises `Broken` with every mistake at once, each with its line.
+    """
+    env = os.environ if environ is None else environ
+    named = path or env.get("SENDCAT_CONFIG")
+    file = Path(named) if named else Path("sendcat.toml")
+    if not file.exists():
+        if named:
+            raise Broken(f"{file} does not exist.", then="check --config or SENDCAT_CONFIG")
+        return None
+    text = file.read_text(encoding="utf-8")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Broken(f"{file}: {error}.", then="mend the file and run `sendcat doctor`") from error
+    return build(raw, text=text, file=file, environ=env)
+
+
+def build(
+    raw: dict[str, Any],
+    *,
+    text: str = "",
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Check parsed settings and resolve the named secrets. Raises `Broken` as `load` does."""
+    env = os.environ if environ is None else environ
+    raw = {**raw}
+    targets = raw.get("target")
+    if isinstance(targets, dict):
+        raw["target"] = {
+            name: {**body, "name": name, **_secrets(body, env, _TARGET_SECRETS)} if isinstance(body, dict) else body
+            for name, body in targets.items()
+        }
+    slack = raw.get("slack", {})
+    if isinstance(slack, dict):
+        raw["slack"] = {**slack, **_secrets(slack, env, _SLACK_SECRETS)}
+    try:
+        return Config(**raw, source=file)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            where = ".".join(str(part) for part in problem["loc"])
+            line = _line_of(text, [str(part) for part in problem["loc"]])
+            message = problem["msg"].removeprefix("Value error, ")
+            at = f"{file or 'configuration'}" + (f":{line}" if line else "")
+            lines.append(f"{at}: {where + ': ' if where else ''}{message}")
+        raise Broken(
+            "The configuration has mistakes:\n" + "\n".join(lines), then="mend them and run `sendcat doctor`"
+        ) from None
+
+
+_TARGET_SECRETS = {
+    "deploy_key": "SENDCAT_DEPLOY_KEY",
+    "gmail_token": None,
+    "whatsapp_secret": None,
+    "chat_token": None,
+}
+_SLACK_SECRETS = {
+    "bot_token": "SLACK_BOT_TOKEN",
+    "app_token": "SLACK_APP_TOKEN",
+    "signing_secret": "SLACK_SIGNING_SECRET",
+}
+
+
+def _secrets(body: Mapping[str, Any], env: Mapping[str, str], names: Mapping[str, str | None]) -> dict[str, Any]:
+    found = {}
+    for field, default in names.items():
+        variable = body.get(f"{field}_env", default)
+        if field in body:
+            continue
+        if isinstance(variable, str) and env.get(variable):
+            found[field] = env[variable]
+    return found
+
+
+def _line_of(text: str, path: list[str]) -> int | None:
+    """Line of a key in TOML text: its table header, then the key below it; None when it cannot be told."""
+    if not text or not path:
+        return None
+    lines = text.splitlines()
+    for depth in range(len(path), 0, -1):
+        table, key = ".".join(path[: depth - 1]), path[depth - 1]
+        current = ""
+        for number, line in enumerate(lines, 1):
+            header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
+            if header:
+                current = header.group(1).replace('"', "")
+                if current == (f"{table}.{key}" if table else key):
+                    return number
+            elif current == table and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
+                return number
+    return None
+
+
+def variable(name: str) -> str | None:
+    """One environment variable by name; every other module asks here."""
+    return os.environ.get(name)

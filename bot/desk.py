@@ -1,0 +1,233 @@
+"""The desk: three doors lead here. Known? Allowed? Written down - then acknowledged, then done (DESIGN.md, section 2).
+
+`Desk.accept` returns only when the wish is committed, or when it was not accepted and says so. It never raises: a
+door has nothing to decide. Stopping does not wait for the database (safety.md, R13, R19 and decision 14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+
+from bot.authority import LOCAL, Decision, Standing, Who, decide, resolve
+from bot.card import Card, Tone, when
+from bot.card import who as mention
+from bot.catalog import Catalog, Plan, read
+from bot.command import Actor, Ask, Door, Place, Reply
+from bot.errors import Busy, Refused, SendcatError
+from bot.run import put_card, refused_card
+from bot.store import audit, inbox, offers, ops
+from bot.store.audit import AuditRecord
+from bot.store.database import Tx
+from bot.store.ops import Op
+from bot.world import World
+
+log = structlog.get_logger("desk")
+
+
+class Desk:
+    """Accepts wishes. ``stop`` carries out a stop at once, before anything is written."""
+
+    def __init__(self, world: World, catalog: Catalog) -> None:
+        self.world = world
+        self.catalog = catalog
+        self.open = True
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def accept(self, ask: Ask) -> Reply:
+        """Take one wish. Everything that a person may see of a refusal is in the reply's card."""
+        try:
+            return await self._accept(ask)
+        except SendcatError as error:
+            return _no(error)
+        except Exception:
+            log.exception("not accepted", key=ask.key)
+            return Reply(
+                card=refused_card(
+                    "NOT accepted: the bot could not write it down",
+                    "Nothing was done and nothing will be done. The database may be full or damaged (R4, R38).",
+                    "`/sendcat stop` and `/sendcat help` keep working; on the host: sendcat doctor",
+                ),
+                exit_status=3,
+            )
+
+    async def _accept(self, ask: Ask) -> Reply:
+        offer = None
+        if ask.offer is not None:
+            offer = await self.world.store.read(lambda conn: offers.look(conn, ask.offer or ""))
+            if offer is None:
+                raise Refused("This card is out of date.", rule="buttons expire (R11)", then="/sendcat status")
+            ask = ask.model_copy(update={"line": offer.line})
+        if read(ask.line).command == "stop":
+            return await self._stop(ask)
+        if not self.open:
+            raise Busy("The bot is shutting down; this was NOT accepted.", then="try again in a minute")
+        plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
+        who = await self.who(ask.by)
+        decision = self.decide(plan, who, ask.place)
+        if not decision.allowed:
+            await self._record_refusal(ask, plan, who, decision)
+            raise Refused(decision.reason, then=decision.then)
+        if plan.command.effects and (hold := self.world.stops.held()):
+            raise Refused(
+                f"Everything was stopped: {hold}.",
+                rule="after a stop new drills are blocked until released (R19)",
+                then="a responder types /sendcat stop --release=true",
+            )
+
+        def write(tx: Tx) -> tuple[Op | None, inbox.Delivery | None, offers.Dead | None]:
+            known = inbox.known(tx.db, ask.key)
+            if known is not None:
+                return None, known, None
+            if offer is not None:
+                taken = offers.consume(tx, offer.id, ask.by.account, tx.now_ms)
+                if isinstance(taken, offers.Dead):
+                    return None, None, taken
+            if plan.command.single and ask.place.channel is not None:
+                running = ops.running(tx.db, plan.command.name, ask.place.channel)
+                if running is not None:
+                    inbox.accept(tx, ask, running.id)
+                    return running, None, None
+            op = ops.new(tx, ask, plan.command.name, plan.line, plan.target.name if plan.target else None)
+            inbox.accept(tx, ask, op.id)
+            if not plan.command.quiet:
+                put_card(tx, op, opening(op, who))
+            tx.touch("ops")
+            return op, None, None
+
+        op, delivery, dead = await self.world.store.write(write)
+        if dead is not None:
+            raise Refused(dead.reason, rule="a button is pressed once (R11)", then="/sendcat status")
+        if delivery is not None:
+            return Reply(op=delivery.op, duplicate=True, card=_again(delivery))
+        assert op is not None
+        if op.by != ask.by or op.line != plan.line or op.state != "accepted":
+            return Reply(op=op.id, card=_running(op))
+        return Reply(op=op.id)
+
+    def decide(self, plan: Plan, who: Who, place: Place) -> Decision:
+        """The table's word on a plan; asked when it is accepted and again when it takes effect (R9)."""
+        slack = self.world.config.slack
+        return decide(plan.action, who, place, listed=slack.channels, incident=frozenset(slack.incident_channels))
+
+    async def who(self, actor: Actor) -> Who:
+        """Resolve an account to a human, asking the workspace for Slack accounts."""
+        if actor.door is not Door.SLACK:
+            return resolve(self.world.config, actor, LOCAL)
+        team = self.world.config.slack.team_id
+        if team is not None and actor.team != team:
+            return resolve(self.world.config, actor, Standing(known=True, kind="stranger"))
+        standing = await self.world.directory.standing(actor.account)
+        return resolve(self.world.config, actor, standing)
+
+    async def _stop(self, ask: Ask) -> Reply:
+        plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
+        who = mention(ask.by.account)
+        wanted = getattr(plan.args, "run", None)
+        if getattr(plan.args, "release", False):
+            person = await self.who(ask.by)
+            decision = decide(
+                "release",
+                person,
+                ask.place,
+                listed=self.world.config.slack.channels,
+                incident=frozenset(self.world.config.slack.incident_channels),
+            )
+            if not decision.allowed:
+                raise Refused(decision.reason, then=decision.then)
+            self.world.stops.release()
+            card = Card(title="Released: drills may start again", tone=Tone.OK, lead=f"By {who}.", final=True)
+        elif wanted:
+            stopped = self.world.stops.stop(wanted, ask.by.account)
+            title = f"Stopping {wanted}" if stopped else f"{wanted} is not running"
+            card = Card(title=title, tone=Tone.OK if stopped else Tone.PLAIN, lead=f"By {who}.", final=True)
+        else:
+            count = self.world.stops.stop_all(ask.by.account)
+            card = Card(
+                title=f"Stopped: {count} running operation{'' if count == 1 else 's'}",
+                tone=Tone.OK,
+                lead=f"By {who}. New drills are blocked until a responder types `/sendcat stop --release=true`.",
+                final=True,
+            )
+        self._later(self._record_stop(ask, plan))
+        return Reply(card=card)
+
+    async def _record_stop(self, ask: Ask, plan: Plan) -> None:
+        def write(tx: Tx) -> None:
+            if inbox.known(tx.db, ask.key) is None:
+                inbox.accept(tx, ask, None)
+                audit.append(tx, _record(ask, plan, "result", "stopped"))
+
+        await self.world.store.write(write, urgent=True)
+
+    async def _record_refusal(self, ask: Ask, plan: Plan, who: Who, decision: Decision) -> None:
+        def write(tx: Tx) -> None:
+            if inbox.known(tx.db, ask.key) is None:
+                inbox.accept(tx, ask, None)
+                audit.append(tx, _record(ask, plan, "refusal", "refused", person=who.person, reason=decision.reason))
+
+        await self.world.store.write(write)
+
+    def _later(self, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:
+                log.warning("stop not recorded", error=type(error).__name__)
+
+        task = asyncio.ensure_future(guarded())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _record(
+    ask: Ask, plan: Plan, phase: str, outcome: str, *, person: str | None = None, reason: str = ""
+) -> AuditRecord:
+    return AuditRecord(
+        actor=ask.by.account,
+        person=person,
+        door=ask.by.door.value,
+        phase=phase,
+        action=plan.action,
+        object=plan.line,
+        target=plan.target.name if plan.target else None,
+        op=None,
+        outcome=outcome,
+        details={"reason": reason} if reason else {},
+    )
+
+
+def opening(op: Op, who: Who) -> Card:
+    """The first card: it is there before the work begins."""
+    return Card(
+        title=f"{op.command.capitalize()} ACCEPTED",
+        tone=Tone.RUNNING,
+        context=f"started by {who.name} · {when(op.created_ms)} · run {op.id}",
+    )
+
+
+def _no(error: SendcatError) -> Reply:
+    return Reply(
+        card=refused_card(f"{error.word}: {error.what}", f"Rule: {error.rule}." if error.rule else "", error.then),
+        exit_status=error.exit_status,
+    )
+
+
+def _again(delivery: inbox.Delivery) -> Card:
+    by = mention(delivery.by.account)
+    return Card(
+        title="Already taken",
+        lead=f"{by} asked for this at {when(delivery.at_ms)}" + (f"; it is run {delivery.op}." if delivery.op else "."),
+        final=True,
+    )
+
+
+def _running(op: Op) -> Card:
+    return Card(
+        title=f"Already running: {op.command} {op.id}",
+        tone=Tone.RUNNING,
+        lead=f"Started by {mention(op.by.account)} at {when(op.created_ms)} in this channel; its card shows the course.",
+        final=True,
+    )

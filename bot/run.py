@@ -1,0 +1,113 @@
+"""One operation while it runs: what a command may do with the world (`Run`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.authority import Who
+from bot.card import Button, Card, Tone, when
+from bot.command import Outcome
+from bot.config import Target
+from bot.errors import Broken
+from bot.sendcat.brake import Brake
+from bot.sendcat.convex import ConvexClient
+from bot.store import artifacts, offers, ops, outbox
+from bot.store.artifacts import Artifact
+from bot.store.ops import Op
+from bot.world import World
+
+
+@dataclass
+class Run:
+    """The hand that a command gets: its operation, its target, and ways to show and to keep things."""
+
+    world: World
+    op: Op
+    who: Who
+    brake: Brake
+    on: Target | None
+    quiet: bool = False
+    effects: bool = False
+    started: float = field(init=False)
+    saved: list[Artifact] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.started = self.world.clock.monotonic()
+
+    @property
+    def target(self) -> Target:
+        """The target of a targeted command."""
+        if self.on is None:
+            raise Broken(f"{self.op.command} has no target", then="/sendcat help")
+        return self.on
+
+    @property
+    def convex(self) -> ConvexClient:
+        return self.world.convex(self.target)
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.world.clock.monotonic() - self.started
+
+    @property
+    def context(self) -> str:
+        """The grey line under every title: who, where, which run."""
+        parts = [f"started by {self.who.name}", when(self.op.created_ms)]
+        if self.on is not None:
+            parts.append(f"{self.on.name} ({self.on.environment.value})" if self.on.name != "practice" else "practice")
+        return " · ".join([*parts, f"run {self.op.id}"])
+
+    def stop_button(self) -> Button:
+        """Stop is there for anyone, without a second thought (R13)."""
+        return Button(label="Stop", line=f"stop {self.op.id}", name="run.stop")
+
+    async def show(self, card: Card) -> None:
+        """Draw progress: recorded, put into the outbox in the same step, and shown to whoever watches here."""
+        if self.quiet:
+            self.world.feed.publish(self.op.id, card)
+            return
+        minted = await self.world.store.write(lambda tx: put_card(tx, self.op, card))
+        self.world.feed.publish(self.op.id, minted)
+
+    async def keep(self, name: str, payload: dict[str, Any] | str) -> Artifact:
+        """Write an artifact under its original name, and register it (INTERFACES.md, section 5)."""
+        artifact = artifacts.write_file(
+            self.world.config.artifact_dir, name, payload, op=self.op.id, target=self.on.name if self.on else None
+        )
+        await self.world.store.write(lambda tx: artifacts.register(tx, artifact))
+        self.saved.append(artifact)
+        return artifact
+
+
+def card_key(op: Op) -> str:
+    """The outbox key of an operation's one card."""
+    return f"card:{op.id}"
+
+
+def put_card(tx: Any, op: Op, card: Card, *, final: bool = False) -> Card:
+    """Mint the buttons and put the operation's card into the outbox, if it has a place to be drawn."""
+    minted = offers.mint(tx, card, op, op.place.channel)
+    ops.progress(tx, op.id, minted)
+    if op.place.channel is not None:
+        outbox.put(
+            tx,
+            card_key(op),
+            channel=op.place.channel,
+            kind="card",
+            card=minted,
+            thread_ts=op.place.thread_ts,
+            op=op.id,
+            final=final,
+        )
+    return minted
+
+
+def refused_card(title: str, lead: str, then: str | None = None) -> Card:
+    """A "no" that names the rule and what to type instead."""
+    return Card(title=title, tone=Tone.REFUSED, lead=lead, next=then or "", final=True)
+
+
+def done(card: Card, exit_status: int = 0, **data: Any) -> Outcome:
+    """An outcome without a verdict: the thing was done."""
+    return Outcome(card=card.model_copy(update={"final": True}), exit_status=exit_status, data=data)

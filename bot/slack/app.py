@@ -1,0 +1,344 @@
+"""Bolt's app, and the only listeners there are: one for slash commands, buttons, forms and mentions each.
+
+A listener makes an `Ask` of what was verified, hands it to the desk, and answers; it does no work (platform.md, 1 and
+2.2). Nothing escapes a listener into Bolt, since an exception there would lose the answer. What Bolt knows (``ack``,
+``body``) is seen in this file only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.card import Card, Tone
+from bot.clock import Clock, token
+from bot.command import Actor, Ask, Door, Place, Reply
+from bot.slack.blocks import OFFER, render, sentence
+from bot.slack.ingress import Answer, Delivery
+from bot.slack.logs import quiet_logger
+from bot.slack.payload import Click, Event, Slash, Submission, mentioned, read
+
+COMMAND = "/sendcat"
+EVENTS = ("app_mention",)
+WITHIN_S = 2.3
+"""The desk's share of the 2.5 s in which a person gets an answer (safety.md, R4)."""
+
+P = TypeVar("P", Slash, Click, Submission, Event)
+log = structlog.get_logger("slack")
+
+
+class Front(Protocol):
+    """The desk, as the doors see it."""
+
+    async def accept(self, ask: Ask) -> Reply:
+        """Durable before it returns; raises nothing for a bad line, the reply's card explains it."""
+
+
+class Whisper(Protocol):
+    """Says something to one person only; never raises, never waits for Slack."""
+
+    def __call__(self, card: Card, *, channel: str | None, user: str, thread_ts: str | None) -> None: ...
+
+
+@dataclass
+class Identity:
+    """Who the bot is, as ``auth.test`` said; None as long as it is not known."""
+
+    team: str | None = None
+    app: str | None = None
+    user: str | None = None
+    bot: str | None = None
+
+
+OUT_OF_DATE = Card(
+    title="This card is out of date",
+    tone=Tone.REFUSED,
+    lead="Its buttons mean nothing any more (R11). Nothing was done.",
+    next="type `/sendcat status`, or the command itself",
+    final=True,
+)
+ELSEWHERE = Card(
+    title="Refused: another workspace",
+    tone=Tone.REFUSED,
+    lead="This bot answers the workspace and the app that it was set up for (R8). Nothing was done.",
+    final=True,
+)
+
+
+def not_accepted(reference: str) -> Card:
+    """The desk did not answer in time, or broke."""
+    return Card(
+        title="NOT accepted: it could not be written down in time",
+        tone=Tone.BAD,
+        lead=f"Nothing is done without a record (R4). If a card appears all the same, it was written after all. "
+        f"Reference `{reference}`.",
+        next="try again in a minute; `/sendcat stop` keeps working",
+        final=True,
+    )
+
+
+def build(
+    *, client: AsyncWebClient, signing_secret: str, front: Front, whisper: Whisper, identity: Identity, clock: Clock
+) -> AsyncApp:
+    """The app for both modes. It makes no call of its own: who it is comes from ``identity``."""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=identity.team,
+            bot_user_id=identity.user,
+            bot_id=identity.bot,
+            bot_token=client.token,
+        )
+
+    app = AsyncApp(
+        name="sendcat",
+        logger=quiet_logger("bolt"),
+        client=client,
+        authorize=authorize,
+        signing_secret=signing_secret,
+        process_before_response=True,
+        raise_error_for_unhandled_request=True,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
+    )
+    Listeners(front, whisper, identity, clock).register(app)
+    return app
+
+
+def inner(app: AsyncApp) -> Callable[[Delivery], Awaitable[Answer]]:
+    """Bolt behind the ingress: the raw text for its signature check, our own parse of it for the rest."""
+
+    async def dispatch(delivery: Delivery) -> Answer:
+        request = AsyncBoltRequest(
+            body=delivery.body,
+            headers=dict(delivery.headers),
+            context={"arrived": delivery.arrived},
+            mode="socket_mode",  # takes a parsed body; Bolt's own parser reads words of a command as structure (R5)
+        )
+        request.mode, request.raw_body = "http", delivery.raw
+        response = await app.async_dispatch(request)
+        kind = response.first_headers().get("content-type", "text/plain;charset=utf-8")
+        return Answer(response.status, response.body or "", kind)
+
+    return dispatch
+
+
+class Listeners:
+    """What happens on each kind of delivery."""
+
+    def __init__(self, front: Front, whisper: Whisper, identity: Identity, clock: Clock) -> None:
+        self._front = front
+        self._whisper = whisper
+        self._identity = identity
+        self._clock = clock
+
+    def register(self, app: AsyncApp) -> None:
+        """Every kind once. Buttons of any name come here, since old messages keep old names for ever."""
+        app.command(COMMAND)(self.on_command)
+        app.action(re.compile(""))(self.on_click)
+        app.view(re.compile(""))(self.on_form)
+        for event in EVENTS:
+            app.event(event)(self.on_mention)
+        app.error(self.on_error)
+
+    async def on_command(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A slash command: refusals and answers stand in the ack, results come as a card."""
+
+        async def answer(slash: Slash) -> BoltResponse:
+            if self._foreign(slash.team_id, slash.api_app_id):
+                return await _ephemeral(ack, ELSEWHERE)
+            ask = Ask(
+                line=slash.text.strip() or "help",
+                by=self._actor(slash.user_id, slash.team_id, slash.api_app_id),
+                place=_place(slash.channel_id),
+                key=f"command:{slash.trigger_id}",
+            )
+            reply = await self._accept(ask, context)
+            return await (ack() if reply.card is None else _ephemeral(ack, reply.card))
+
+        return await self._guarded(Slash, body, ack, answer)
+
+    async def on_click(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A button or a menu: its value is the id of an offer, whose meaning is in the database (R11)."""
+
+        async def answer(click: Click) -> BoltResponse:
+            channel = click.channel.id if click.channel else None
+            thread = _thread(click)
+            team = click.user.team_id or (click.team.id if click.team else None)
+
+            def tell(card: Card) -> None:
+                self._whisper(card, channel=channel, user=click.user.id, thread_ts=thread)
+
+            if self._foreign(click.team.id if click.team else team, click.api_app_id):
+                tell(ELSEWHERE)
+                return await ack()
+            offer = click.actions[0].reference
+            if offer is None or not OFFER.fullmatch(offer):
+                tell(OUT_OF_DATE)
+                return await ack()
+            ask = Ask(
+                line="",
+                by=self._actor(click.user.id, team, click.api_app_id),
+                place=_place(channel, thread, user=click.user.id),
+                key=f"click:{click.trigger_id}",
+                offer=offer,
+            )
+            reply = await self._accept(ask, context)
+            if reply.card is not None:
+                tell(reply.card)
+            return await ack()
+
+        return await self._guarded(Click, body, ack, answer)
+
+    async def on_form(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A form: what it is for was minted when it was opened; a mistake is marked in it, never told elsewhere."""
+
+        async def answer(form: Submission) -> BoltResponse:
+            team = form.user.team_id or (form.team.id if form.team else None)
+            if self._foreign(form.team.id if form.team else team, form.api_app_id):
+                return await _shown(ack, ELSEWHERE)
+            if not OFFER.fullmatch(form.view.private_metadata):
+                return await _shown(ack, OUT_OF_DATE)
+            ask = Ask(
+                line="",
+                by=self._actor(form.user.id, team, form.api_app_id),
+                place=_place(None, user=form.user.id),
+                key=f"form:{form.view.id}:{form.view.hash}",
+                offer=form.view.private_metadata,
+                fields=form.fields(),
+            )
+            reply = await self._accept(ask, context)
+            if reply.card is None:
+                return await ack()
+            blocks = list(form.view.state.values)
+            if reply.exit_status == 2 and blocks:
+                return await ack(response_action="errors", errors={blocks[0]: sentence(reply.card)[:150]})
+            return await _shown(ack, reply.card)
+
+        return await self._guarded(Submission, body, ack, answer)
+
+    async def on_mention(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A mention: the same command, answered in its thread. The message is the key: Slack delivers one message
+        under several event ids at times (platform.md, 2.3)."""
+
+        async def answer(event: Event) -> BoltResponse:
+            said = event.event
+            if said.user is None or said.channel is None or said.ts is None or said.bot_id or said.subtype:
+                return await ack()
+            if self._foreign(event.team_id, event.api_app_id):
+                log.warning("event of another workspace ignored")
+                return await ack()
+            thread = said.thread_ts or said.ts
+            ask = Ask(
+                line=mentioned(said.text) or "help",
+                by=self._actor(said.user, said.user_team or event.team_id, event.api_app_id),
+                place=_place(said.channel, thread),
+                key=f"mention:{said.channel}:{said.ts}",
+            )
+            reply = await self._accept(ask, context)
+            if reply.card is not None and not reply.duplicate:
+                self._whisper(reply.card, channel=said.channel, user=said.user, thread_ts=thread)
+            return await ack()
+
+        return await self._guarded(Event, body, ack, answer)
+
+    async def on_error(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """What no listener is for, and what broke in Bolt itself: a polite answer, and no retry of what never works."""
+        kind = str(body.get("type", "command"))[:40]
+        if type(error).__name__ != "BoltUnhandledRequestError":
+            log.error("Bolt failed", kind=kind, error=type(error).__name__)
+            return BoltResponse(status=400, body="not understood")
+        log.info("nothing listens for this", kind=kind)
+        if "command" in body:
+            said = {"response_type": "ephemeral", "text": "🚫 This bot has one command: /sendcat help"}
+            return BoltResponse(status=200, body=said)
+        return BoltResponse(status=200, body="")
+
+    async def _accept(self, ask: Ask, context: AsyncBoltContext) -> Reply:
+        """The desk's reply within the bound, or a clear "not accepted"."""
+        now = self._clock.monotonic()
+        left = WITHIN_S - (now - context.get("arrived", now))
+        reference = token()[:8]
+        try:
+            async with asyncio.timeout(max(0.05, left)):
+                return await self._front.accept(ask)
+        except TimeoutError:
+            log.error("the desk did not answer in time", reference=reference, key=ask.key)
+        except Exception as error:
+            log.error("the desk failed", reference=reference, key=ask.key, error=type(error).__name__)
+        return Reply(card=not_accepted(reference), exit_status=3)
+
+    async def _guarded(
+        self, model: type[P], body: dict[str, Any], ack: AsyncAck, answer: Callable[[P], Awaitable[BoltResponse]]
+    ) -> BoltResponse:
+        """Nothing escapes into Bolt: an exception after the answer would replace it."""
+        try:
+            payload = read(body)
+            if not isinstance(payload, model):
+                return BoltResponse(status=400, body="malformed")
+        except ValueError:
+            return BoltResponse(status=400, body="malformed")
+        try:
+            return await answer(payload)
+        except Exception as error:
+            reference = token()[:8]
+            log.error("listener failed", reference=reference, error=type(error).__name__)
+            if ack.response is not None:
+                return ack.response
+            if isinstance(payload, Slash):
+                return await _ephemeral(ack, not_accepted(reference))
+            return await ack()
+
+    def _foreign(self, team: str | None, app: str | None) -> bool:
+        """Another workspace, or another app; what we do not know of ourselves cannot be compared."""
+        mine = self._identity
+        return (mine.team is not None and team != mine.team) or (mine.app is not None and app != mine.app)
+
+    @staticmethod
+    def _actor(user: str, team: str | None, app: str) -> Actor:
+        return Actor(door=Door.SLACK, account=f"slack:{user}", team=team, app=app)
+
+
+def _place(channel: str | None, thread_ts: str | None = None, *, user: str | None = None) -> Place:
+    """A channel, or a direct message; what comes from nowhere (a form, the Home tab) belongs to the person's own."""
+    if channel is None:
+        return Place(kind="dm", channel=user)
+    return Place(kind="dm" if channel.startswith("D") else "channel", channel=channel, thread_ts=thread_ts)
+
+
+def _thread(click: Click) -> str | None:
+    """The thread of the pressed message; a card in the channel itself has none, even when it was answered."""
+    message = click.message
+    if message is None or message.thread_ts in (None, message.ts):
+        return None
+    return message.thread_ts
+
+
+async def _ephemeral(ack: AsyncAck, card: Card) -> BoltResponse:
+    message = render(card)
+    return await ack(response_type="ephemeral", text=message.text, blocks=message.blocks)
+
+
+async def _shown(ack: AsyncAck, card: Card) -> BoltResponse:
+    """The card in place of the form. A modal has no tables of its own, so rows are drawn as text."""
+    message = render(card.model_copy(update={"buttons": ()}), table_fallback=True)
+    view = {
+        "type": "modal",
+        "title": {"type": "plain_text", "text": "Sendcat"},
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": message.blocks,
+    }
+    return await ack(response_action="update", view=view)

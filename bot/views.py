@@ -1,0 +1,196 @@
+"""How measurements look on a card: pure helpers from judged values to facts, tables and tones.
+
+Numbers for people: units always, milliseconds up to 10 s and then seconds, percents with the counts behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from bot.card import Cell, Fact, Table, Tone
+from bot.redact import inert
+from slo.reports import DrillReport, ProbeReport
+from slo.scenarios import ENDPOINTS
+from slo.snapshot import Snapshot
+from slo.verdict import Check, Judgement, Unit, Verdict
+
+if TYPE_CHECKING:
+    from bot.course import Course
+    from bot.sendcat.load import DrillProgress
+
+_TONES = {Verdict.PASS: Tone.OK, Verdict.FAIL: Tone.BAD, Verdict.INCOMPLETE: Tone.UNKNOWN}
+
+
+def verdict_tone(verdict: Verdict) -> Tone:
+    return _TONES[verdict]
+
+
+def number(value: float | None, unit: Unit) -> str:
+    """A value with its unit: ``840 ms``, ``14.3 s``, ``3.1 %``, ``12``; ``not measured`` when there is none."""
+    if value is None:
+        return "not measured"
+    if unit == "ms":
+        return duration(value)
+    if unit == "rate":
+        percent = value * 100
+        return f"{percent:.0f} %" if percent in (0, 100) or percent >= 10 else f"{percent:.1f} %"
+    return f"{value:g}"
+
+
+def duration(ms: float) -> str:
+    """Milliseconds up to 10 s, then seconds, then minutes: ``840 ms``, ``14.3 s``, ``6 min``."""
+    if abs(ms) < 10_000:
+        return f"{ms:.0f} ms"
+    if abs(ms) < 120_000:
+        return f"{ms / 1000:.1f} s"
+    return f"{ms / 60_000:.0f} min"
+
+
+def checks_table(judgement: Judgement, *, only_red: bool = False) -> Table:
+    """Checks with value, limit and verdict; the owner stands beside what is red."""
+    rows = []
+    for check in judgement.checks:
+        if only_red and check.verdict is Verdict.PASS:
+            continue
+        owner = check.owner.owner if check.owner and check.verdict is Verdict.FAIL else ""
+        rows.append(
+            (
+                Cell(text=check.name.replace("_", " ")),
+                Cell(text=number(check.value, check.unit), tone=verdict_tone(check.verdict)),
+                Cell(text=f"{check.comparison} {number(check.limit, check.unit)}" if check.limit is not None else "–"),
+                Cell(text=owner or "–"),
+            )
+        )
+    return Table(columns=("Check", "Value", "Limit", "Owner"), rows=tuple(rows))
+
+
+def posture_facts(snapshot: Snapshot) -> tuple[Fact, ...]:
+    """The four numbers of triage: circuits, bulkheads, rate limit, tool queue."""
+    refusing = len(snapshot.circuits_counted_open)
+    stale = len(snapshot.circuits_stale_open)
+    circuits = f"{refusing} open of {len(snapshot.circuit_breakers.recent)}"
+    if stale:
+        circuits += f", {stale} waiting for a test call"
+    peak, provider = max(
+        ((snapshot.bulkhead_utilization(name) or 0.0, name) for name in snapshot.config.bulkheads), default=(0.0, "")
+    )
+    bulkheads = f"peak {peak * 100:.0f} % ({inert(provider, 40)})" if peak else "idle"
+    outcomes = snapshot.rate_limit_pressure.by_bucket_outcome
+    refused = sum(count for key, count in outcomes.items() if not key.endswith(":allowed"))
+    minutes = f"{snapshot.window_minutes:g} min"
+    jobs = snapshot.tool_jobs
+    queue = f"{jobs.by_status.queued} queued, oldest {duration(snapshot.oldest_queued_age_ms)}"
+    region = snapshot.config.region_topology
+    return (
+        Fact(label="Circuits", value=circuits),
+        Fact(label="Bulkheads", value=bulkheads),
+        Fact(label="Rate limit", value=f"{refused} refusal events in {minutes}"),
+        Fact(label="Tool queue", value=queue),
+        Fact(label="Region", value=inert(f"{region.topology_mode} ({region.region_id})", 60)),
+        Fact(label="Replays", value=f"{snapshot.replay_protection.duplicate_hits_in_window} in {minutes}"),
+    )
+
+
+def probe_rows(report: ProbeReport) -> tuple[tuple[Cell, ...], ...]:
+    return tuple(
+        (
+            Cell(text=probe.name),
+            Cell(text=str(probe.status) if probe.status is not None else inert(probe.details, 40)),
+            Cell(text=duration(probe.latency_ms)),
+            Cell(
+                text="PASS" if probe.passed else "FAIL" if probe.status is not None else "no answer",
+                tone=Tone.OK if probe.passed else Tone.BAD if probe.status is not None else Tone.UNKNOWN,
+            ),
+        )
+        for probe in report.probes
+    )
+
+
+_COLUMNS = (
+    ("p95_latency", "p95"),
+    ("5xx_rate", "5xx"),
+    ("network_error_rate", "network"),
+    ("unknown_status_rate", "unknown"),
+    ("stream_success_rate", "streams"),
+)
+
+
+def drill_table(report: DrillReport, judgement: Judgement) -> Table:
+    """The three endpoints against the baseline: five short columns."""
+    by_scope: dict[str, dict[str, Check]] = {}
+    for check in judgement.checks:
+        by_scope.setdefault(check.scope, {})[check.name] = check
+    rows = []
+    for path in ENDPOINTS.values():
+        checks = by_scope.get(path, {})
+        if not any(name in checks for name, _ in _COLUMNS):
+            reason = next((c.reason for c in checks.values() if c.reason), "not run")
+            blank = [Cell(text="–")] * (len(_COLUMNS) - 1)
+            rows.append((Cell(text=path), Cell(text=f"not run: {inert(reason, 60)}", tone=Tone.UNKNOWN), *blank))
+            continue
+        cells = [Cell(text=path)]
+        for name, _ in _COLUMNS:
+            found = checks.get(name)
+            if found is None:
+                cells.append(Cell(text="–"))
+            else:
+                cells.append(Cell(text=number(found.value, found.unit), tone=verdict_tone(found.verdict)))
+        rows.append(tuple(cells))
+    return Table(columns=("Endpoint", *(label for _, label in _COLUMNS)), rows=tuple(rows))
+
+
+def red_owners(*judgements: Judgement | None) -> tuple[str, ...]:
+    """Owners of what is red, each once: ``chat-runtime (5xx rate of /api/chat)``."""
+    owners: dict[str, list[str]] = {}
+    for judgement in judgements:
+        for check in judgement.checks if judgement else ():
+            if check.verdict is Verdict.FAIL and check.owner is not None:
+                owners.setdefault(check.owner.owner, []).append(f"{check.name.replace('_', ' ')} of {check.scope}")
+    return tuple(f"{owner} ({', '.join(what[:2])}{', …' if len(what) > 2 else ''})" for owner, what in owners.items())
+
+
+class _Progress:
+    """The newest progress of a drill, drawn at most once a second."""
+
+    def __init__(self) -> None:
+        self.newest: DrillProgress | None = None
+
+    def see(self, progress: DrillProgress) -> None:
+        self.newest = progress
+
+
+def progress_text(progress: DrillProgress) -> str:
+    """``gmail_push_webhook 12 of 30 · 1 error · p95 12 ms · 4 s left``."""
+    parts = [f"{progress.scenario} {progress.done} of {progress.planned}"]
+    if progress.errors:
+        parts.append(f"{progress.errors} error{'' if progress.errors == 1 else 's'}")
+    if progress.p95_ms is not None:
+        parts.append(f"p95 {duration(progress.p95_ms)}")
+    if progress.left_s is not None:
+        parts.append(f"{progress.left_s:.0f} s left")
+    return " · ".join(parts)
+
+
+@asynccontextmanager
+async def follow(course: Course, every_s: float = 1.0) -> AsyncIterator[_Progress]:
+    """Draw a drill's progress on the course's running step while the block runs."""
+    progress = _Progress()
+
+    async def draw() -> None:
+        shown: DrillProgress | None = None
+        while True:
+            await asyncio.sleep(every_s)
+            if progress.newest is not None and progress.newest is not shown:
+                shown = progress.newest
+                await course.note(progress_text(shown))
+
+    task = asyncio.create_task(draw())
+    try:
+        yield progress
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

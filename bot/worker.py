@@ -1,0 +1,332 @@
+"""The worker: still allowed? -> intent row -> run -> result row and outbox row (DESIGN.md, section 2).
+
+Each accepted operation becomes one task of its own, so that quick answers never wait behind long jobs. Effects happen
+only between two committed records (safety.md, R28); after a crash every open operation is found and resolved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from bot.card import Attachment, Button, Card, Tone, who
+from bot.catalog import Plan
+from bot.clock import token
+from bot.command import Ask, Outcome
+from bot.desk import Desk
+from bot.errors import Refused, SendcatError, Unreachable
+from bot.run import Run, card_key, put_card
+from bot.store import audit, offers, ops, outbox
+from bot.store.audit import AuditRecord
+from bot.store.database import Tx
+from bot.store.ops import Op
+from bot.world import World
+from slo.verdict import Verdict
+
+log = structlog.get_logger("worker")
+
+STALE_MS = 5 * 60_000
+"""An operation that was accepted but not begun is begun after a restart only when it is younger than this."""
+
+LONG_RUN_S = 60.0
+"""A run longer than this ends with a message that mentions its starter, since edits notify nobody."""
+
+
+class Worker:
+    """Runs what the desk accepted. One per leader."""
+
+    def __init__(self, world: World, desk: Desk) -> None:
+        self.world = world
+        self.desk = desk
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Resolve what an earlier process left open, then take new work."""
+        await self._recover()
+        self.world.store.on_commit("ops", self._wake.set)
+        self._wake.set()
+        self._pump = asyncio.create_task(self._take(), name="worker")
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Stop drills, let the rest end within the grace time, record what did not (safety.md, R32)."""
+        if self._pump is not None:
+            self._pump.cancel()
+        self.world.stops.halt_all("the bot is shutting down")
+        running = list(self._tasks.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=2.0)
+
+    async def idle(self) -> None:
+        """Wait until nothing runs (terminal door, tests)."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    async def _take(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for op in await self.world.store.read(ops.accepted):
+                if op.id not in self._tasks:
+                    task = asyncio.create_task(self._do(op), name=op.id)
+                    self._tasks[op.id] = task
+                    task.add_done_callback(self._done(op.id))
+
+    def _done(self, op_id: str) -> Callable[[asyncio.Task[None]], None]:
+        def forget(task: asyncio.Task[None]) -> None:
+            self._tasks.pop(op_id, None)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("run lost", op=op_id, error=repr(error))
+
+        return forget
+
+    async def _do(self, op: Op) -> None:
+        world = self.world
+        ask = Ask(line=op.line, by=op.by, place=op.place, key=op.id, target=op.target)
+        try:
+            plan = self.desk.catalog.plan(op.line, world.config, target=op.target)
+            person = await self.desk.who(op.by)
+            decision = self.desk.decide(plan, person, op.place)
+            if not decision.allowed:
+                raise Refused(decision.reason, rule="authority is checked again at the moment of the effect (R9)")
+        except SendcatError as error:
+            await self._finish(op, None, error_outcome(error, op, None), "refused")
+            return
+        started = await world.store.write(lambda tx: self._intent(tx, op, ask, plan, person.person))
+        if started is None:
+            return
+        brake = world.stops.brake(op.id, clock=world.clock)
+        run = Run(
+            world=world,
+            op=started,
+            who=person,
+            brake=brake,
+            on=plan.target,
+            quiet=plan.command.quiet,
+            effects=plan.command.effects,
+        )
+        state = "done"
+        try:
+            outcome = await plan.command.run(run, plan.args)
+            if brake.halted is not None and outcome.exit_status != 0:
+                state = "stopped"
+        except SendcatError as error:
+            state = "refused" if isinstance(error, Refused) else "failed"
+            outcome = error_outcome(error, op, await self._latest(op))
+        except asyncio.CancelledError:
+            await self._finish(
+                op, plan, interrupted_outcome(op, await self._latest(op), "the bot stopped"), "interrupted"
+            )
+            raise
+        except Exception:
+            reference = token()[:8]
+            log.exception("run failed", op=op.id, reference=reference)
+            state = "failed"
+            outcome = unknown_outcome(op, await self._latest(op), reference)
+        finally:
+            world.stops.forget(op.id)
+        await self._finish(op, plan, outcome, state, took_s=run.elapsed_s, quiet=plan.command.quiet)
+
+    async def _latest(self, op: Op) -> Card | None:
+        found = await self.world.store.read(lambda conn: ops.get(conn, op.id))
+        return found.card if found else None
+
+    def _intent(self, tx: Tx, op: Op, ask: Ask, plan: Plan, person: str | None) -> Op | None:
+        """The committed record of who, what, and with which authority, before the first effect (R28)."""
+        started = ops.start(tx, op.id)
+        if started is not None:
+            audit.append(tx, _record(op, plan.action, "intent", "started", person=person))
+        return started
+
+    async def _finish(
+        self,
+        op: Op,
+        plan: Plan | None,
+        outcome: Outcome,
+        state: str,
+        *,
+        took_s: float = 0.0,
+        quiet: bool = False,
+    ) -> None:
+        card = outcome.card if outcome.card.final else outcome.card.model_copy(update={"final": True})
+
+        def write(tx: Tx) -> Card:
+            ops.finish(
+                tx,
+                op.id,
+                state=state,
+                verdict=outcome.verdict.value if outcome.verdict else None,
+                exit_status=outcome.exit_status,
+                card=card,
+                data=outcome.data,
+            )
+            phase = "result" if state != "refused" else "refusal"
+            audit.append(
+                tx,
+                _record(
+                    op,
+                    plan.action if plan else op.command,
+                    phase,
+                    outcome.verdict.value if outcome.verdict else state,
+                    details={"state": state, "title": card.title},
+                ),
+            )
+            if quiet:
+                return put_ephemeral(tx, op, card)
+            shown = put_card(tx, op, card, final=True)
+            put_thread(tx, op, card, took_s)
+            return shown
+
+        try:
+            shown = await self.world.store.write(write)
+        finally:
+            self.world.feed.publish(op.id, card, replace(outcome, card=card))
+        self.world.feed.publish(op.id, shown, replace(outcome, card=shown))
+
+    async def _recover(self) -> None:
+        """Resolve operations of earlier epochs: young ones that never began are begun, all others are interrupted."""
+        epoch, now = self.world.store.epoch, self.world.clock.now_ms()
+        for op in await self.world.store.read(lambda conn: ops.left_open(conn, epoch)):
+            if op.state == "accepted" and now - op.created_ms < STALE_MS:
+                continue
+            why = "the bot was restarted" if op.state == "running" else "it was accepted too long ago to begin now"
+            await self._finish(op, None, interrupted_outcome(op, op.card, why), "interrupted")
+
+
+def put_ephemeral(tx: Tx, op: Op, card: Card) -> Card:
+    """Answer only the asker."""
+    if op.place.channel is None:
+        return card
+
+    minted = offers.mint(tx, card, op, op.place.channel)
+    user = op.by.account.partition(":")[2]
+    outbox.put(
+        tx,
+        f"eph:{op.id}",
+        channel=op.place.channel,
+        kind="ephemeral",
+        card=minted,
+        user=user,
+        thread_ts=op.place.thread_ts,
+        op=op.id,
+        final=True,
+    )
+    return minted
+
+
+def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
+    """Details into the card's thread, and a mention of the starter after a long run (ux.md, rules 1 and 9)."""
+    if op.place.channel is None:
+        return
+    notes = list(card.attachments)
+    if took_s > LONG_RUN_S:
+        notes.append(Attachment(title=card.headline, text=f"{who(op.by.account)}: run {op.id} has ended."))
+    for number, note in enumerate(notes, 1):
+        outbox.put(
+            tx,
+            f"note:{op.id}:{number}",
+            channel=op.place.channel,
+            kind="file" if note.file else "reply",
+            card=None,
+            attachment=note,
+            thread_of=card_key(op),
+            op=op.id,
+            final=True,
+        )
+
+
+def _record(
+    op: Op,
+    action: str,
+    phase: str,
+    outcome: str,
+    *,
+    person: str | None = None,
+    details: dict[str, str] | None = None,
+) -> AuditRecord:
+    return AuditRecord(
+        actor=op.by.account,
+        person=person,
+        door=op.by.door.value,
+        phase=phase,
+        action=action,
+        object=op.line,
+        target=op.target,
+        op=op.id,
+        outcome=outcome,
+        details=details or {},
+    )
+
+
+def _ended(op: Op, card: Card | None, **changes: object) -> Card:
+    """The last card with its running step ended, buttons replaced by what makes sense now."""
+    base = card or Card(title=op.command, context=f"run {op.id}")
+    steps = tuple(
+        step.model_copy(update={"tone": Tone.UNKNOWN, "detail": step.detail or "not finished"})
+        if step.tone is Tone.RUNNING
+        else step
+        for step in base.steps
+    )
+    not_begun = [step.label for step in steps if step.tone is Tone.PLAIN]
+    sections = (f"Not done: {', '.join(not_begun)}.",) if not_begun else ()
+    update: dict[str, object] = {"steps": steps, "sections": sections, "buttons": (), "final": True, **changes}
+    return base.model_copy(update=update)
+
+
+def error_outcome(error: SendcatError, op: Op, card: Card | None) -> Outcome:
+    """What happened, what was not done, what to type next; unreachable is INCOMPLETE, never green."""
+
+    incomplete = isinstance(error, Unreachable)
+    title = f"INCOMPLETE: {error.what}" if incomplete else f"{error.word}: {error.what}"
+    hand = error.then or ""
+    by_hand = hand if incomplete and "\n" in hand else ""
+    shown = _ended(
+        op,
+        card,
+        title=title[:140],
+        tone=Tone.UNKNOWN if incomplete else Tone.REFUSED,
+        lead=(error.what if len(title) > 140 else "") + (f" Rule: {error.rule}." if error.rule else ""),
+        code=by_hand,
+        next="" if by_hand else hand,
+    )
+    verdict = Verdict.INCOMPLETE if incomplete else None
+    return Outcome(card=shown, exit_status=error.exit_status, verdict=verdict, data={"error": str(error)})
+
+
+def unknown_outcome(op: Op, card: Card | None, reference: str) -> Outcome:
+    """An error of our own: an id leads to the log; the verdict is unknown."""
+
+    shown = _ended(
+        op,
+        card,
+        title=f"INCOMPLETE: {op.command} failed inside the bot",
+        tone=Tone.UNKNOWN,
+        lead=f"This is a fault of the bot, not of Sendcat. Reference {reference} leads to the log.",
+        next=f"run it by hand, or again: /sendcat {op.line}",
+    )
+    return Outcome(
+        card=shown, exit_status=3, verdict=Verdict.INCOMPLETE, data={"error": "internal", "reference": reference}
+    )
+
+
+def interrupted_outcome(op: Op, card: Card | None, why: str) -> Outcome:
+    """A run that nobody finishes: it is never resumed and never passes (R18)."""
+
+    again = Button(label="Run again", line=op.line, name=f"{op.command}.rerun", style="primary")
+    shown = _ended(
+        op,
+        card,
+        title=f"INTERRUPTED: {op.command}",
+        tone=Tone.UNKNOWN,
+        lead=f"{why[:1].upper()}{why[1:]}; run {op.id} did not end and decides nothing. No load is running.",
+        next=f"run it again: /sendcat {op.line}",
+    ).model_copy(update={"buttons": (again,)})
+    return Outcome(card=shown, exit_status=3, verdict=Verdict.INCOMPLETE, data={"error": "interrupted"})
