@@ -187,6 +187,8 @@ class Config(_Frozen):
     roles: Roles = Roles()
     providers: dict[str, Provider] = {}
     log_json: bool = True
+    http_host: str = "0.0.0.0"
+    """Where HTTP mode listens; the practice bot listens on loopback."""
     source: Path | None = Field(default=None, exclude=True)
     """The file this came from; None for the practice defaults."""
 

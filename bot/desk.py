@@ -19,9 +19,9 @@ from bot.command import Actor, Ask, Door, Place, Reply
 from bot.errors import Busy, Refused, SendcatError
 from bot.run import put_card, refused_card
 from bot.store import audit, inbox, offers, ops
-from bot.store.audit import AuditRecord
-from bot.store.database import Tx
+from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import Op
+from bot.store.tx import Tx
 from bot.world import World
 
 log = structlog.get_logger("desk")
@@ -70,31 +70,29 @@ class Desk:
         if not decision.allowed:
             await self._record_refusal(ask, plan, who, decision)
             raise Refused(decision.reason, then=decision.then)
-        if plan.command.effects and (hold := self.world.stops.held()):
+        if plan.command.effects and (hold := self.world.stops.blocked):
             raise Refused(
-                f"Everything was stopped: {hold}.",
+                f"Everything is {hold}.",
                 rule="after a stop new drills are blocked until released (R19)",
                 then="a responder types /sendcat stop --release=true",
             )
 
         def write(tx: Tx) -> tuple[Op | None, inbox.Delivery | None, offers.Dead | None]:
-            known = inbox.known(tx.db, ask.key)
+            known = inbox.seen(tx.db, ask.key)
             if known is not None:
                 return None, known, None
             if offer is not None:
-                taken = offers.consume(tx, offer.id, ask.by.account, tx.now_ms)
+                taken = offers.consume(tx, offer.id, ask.by, tx.now_ms)
                 if isinstance(taken, offers.Dead):
                     return None, None, taken
             if plan.command.single and ask.place.channel is not None:
-                running = ops.running(tx.db, plan.command.name, ask.place.channel)
-                if running is not None:
+                for running in ops.running(tx.db, plan.command.name, ask.place.channel):
                     inbox.accept(tx, ask, running.id)
                     return running, None, None
             op = ops.new(tx, ask, plan.command.name, plan.line, plan.target.name if plan.target else None)
             inbox.accept(tx, ask, op.id)
             if not plan.command.quiet:
                 put_card(tx, op, opening(op, who))
-            tx.touch("ops")
             return op, None, None
 
         op, delivery, dead = await self.world.store.write(write)
@@ -140,11 +138,11 @@ class Desk:
             self.world.stops.release()
             card = Card(title="Released: drills may start again", tone=Tone.OK, lead=f"By {who}.", final=True)
         elif wanted:
-            stopped = self.world.stops.stop(wanted, ask.by.account)
+            stopped = self.world.stops.stop(wanted, who)
             title = f"Stopping {wanted}" if stopped else f"{wanted} is not running"
             card = Card(title=title, tone=Tone.OK if stopped else Tone.PLAIN, lead=f"By {who}.", final=True)
         else:
-            count = self.world.stops.stop_all(ask.by.account)
+            count = len(self.world.stops.stop_all(who))
             card = Card(
                 title=f"Stopped: {count} running operation{'' if count == 1 else 's'}",
                 tone=Tone.OK,
@@ -156,7 +154,7 @@ class Desk:
 
     async def _record_stop(self, ask: Ask, plan: Plan) -> None:
         def write(tx: Tx) -> None:
-            if inbox.known(tx.db, ask.key) is None:
+            if inbox.seen(tx.db, ask.key) is None:
                 inbox.accept(tx, ask, None)
                 audit.append(tx, _record(ask, plan, "result", "stopped"))
 
@@ -164,7 +162,7 @@ class Desk:
 
     async def _record_refusal(self, ask: Ask, plan: Plan, who: Who, decision: Decision) -> None:
         def write(tx: Tx) -> None:
-            if inbox.known(tx.db, ask.key) is None:
+            if inbox.seen(tx.db, ask.key) is None:
                 inbox.accept(tx, ask, None)
                 audit.append(tx, _record(ask, plan, "refusal", "refused", person=who.person, reason=decision.reason))
 
@@ -183,7 +181,7 @@ class Desk:
 
 
 def _record(
-    ask: Ask, plan: Plan, phase: str, outcome: str, *, person: str | None = None, reason: str = ""
+    ask: Ask, plan: Plan, phase: Phase, outcome: str, *, person: str | None = None, reason: str | None = None
 ) -> AuditRecord:
     return AuditRecord(
         actor=ask.by.account,
@@ -193,9 +191,8 @@ def _record(
         action=plan.action,
         object=plan.line,
         target=plan.target.name if plan.target else None,
-        op=None,
         outcome=outcome,
-        details={"reason": reason} if reason else {},
+        authority=reason,
     )
 
 

@@ -5,22 +5,26 @@ Commands share measurements and judges, never each other (INTERFACES.md, section
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bot.config import Target
-from bot.errors import Unknown
+from bot.errors import Broken, Unknown
 from bot.run import Run
 from bot.sendcat import load as engine
 from bot.sendcat.load import DrillProgress
 from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
 from bot.store import artifacts
+from bot.store.artifacts import Artifact
 from slo import drill as drill_judge
 from slo import posture as posture_judge
 from slo import probe as probe_judge
 from slo.policy import Baseline, GatePolicy, Ownership, load
-from slo.reports import DrillReport, Probe, ProbeReport, artifact_name
+from slo.reports import DrillReport, Probe, ProbeReport
 from slo.snapshot import Snapshot
 from slo.verdict import Judgement
 
@@ -57,10 +61,10 @@ class Drilled(Measured):
 
 async def snapshot(run: Run, *, minutes: int | None = None, limit: int | None = None) -> Looked:
     """Read the reliability snapshot, keep it masked, judge its posture (runbook, First 5 Minutes, step 1)."""
-    read = await read_snapshot(run.convex, run.world.masker, minutes=minutes, limit=limit)
-    kept = await run.keep(artifact_name("reliability-snapshot", read.fetched_at_ms), read.raw)
+    read = await read_snapshot(run.convex, run.world.masker, run.world.clock, minutes, limit)
+    kept = await run.keep("snapshot", read.raw)
     judgement = posture_judge.judge(
-        read.snapshot, load(GatePolicy), load(Ownership), now_ms=run.world.clock.now_ms() - (read.skew_ms or 0)
+        read.snapshot, load(GatePolicy), load(Ownership), now_ms=run.world.clock.now_ms() + read.skew_ms
     )
     return Looked(judgement=judgement, artifact=kept.name, read=read)
 
@@ -68,8 +72,8 @@ async def snapshot(run: Run, *, minutes: int | None = None, limit: int | None = 
 async def probe(run: Run, on_result: Callable[[Probe], Awaitable[None]] | None = None) -> Probed:
     """Send the five synthetic probes (runbook, First 5 Minutes, step 2)."""
     report = await send_probes(run.target, run.world.clock, run.brake, on_result=on_result)
-    kept = await run.keep(artifact_name("synthetic-probes", run.world.clock.now_ms()), report.to_artifact())
-    return Probed(judgement=probe_judge.judge(report, load(Ownership)), artifact=kept.name, report=report)
+    kept = await run.keep("probe", report.to_artifact())
+    return Probed(judgement=judge_probe(report), artifact=kept.name, report=report)
 
 
 async def drill(
@@ -89,32 +93,51 @@ async def drill(
         report = await engine.drill(
             plan, engine.secrets_of(target), brake=run.brake, on_progress=on_progress, clock=run.world.clock
         )
-    kept = await run.keep(artifact_name("load-drill", run.world.clock.now_ms(), profile), report.to_artifact())
-    judgement = drill_judge.judge(report, load(Baseline), load(Ownership))
-    return Drilled(judgement=judgement, artifact=kept.name, report=report)
+    kept = await run.keep("drill", report.to_artifact(), profile)
+    return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+
+
+def judge_probe(report: ProbeReport) -> Judgement:
+    """The probes' judgement by the ownership matrix."""
+    return probe_judge.judge(report, load(Ownership))
+
+
+def judge_drill(report: DrillReport, required: tuple[str, ...] | None = None) -> Judgement:
+    """The drill's judgement by the baseline; one baseline file feeds every verdict."""
+    return drill_judge.judge(report, load(Baseline), load(Ownership), required=required)
 
 
 async def last_snapshot(run: Run) -> tuple[str, Snapshot] | None:
     """The newest saved snapshot of this target before this run, with its artifact name."""
-    found = await run.world.store.read(
-        lambda conn: artifacts.latest(conn, "reliability-snapshot", run.target.name, not_op=run.op.id)
-    )
-    if found is None:
-        return None
-    return found.name, Snapshot.parse(artifacts.read_file(run.world.config.artifact_dir, found.name))
+    found = await _newest(run, "snapshot")
+    return (found.name, Snapshot.parse(_read(run, found))) if found else None
 
 
 async def fresh_reports(run: Run) -> tuple[ProbeReport | None, DrillReport | None]:
-    """Probe and quick drill of this target that are young enough to count, without sending anything."""
+    """Probe and drill of this target that are young enough to count, without sending anything."""
     since = run.world.clock.now_ms() - FRESH_MS
-    name = run.target.name
-    probes = await run.world.store.read(lambda conn: artifacts.latest(conn, "synthetic-probes", name, since_ms=since))
-    drills = await run.world.store.read(lambda conn: artifacts.latest(conn, "load-drill", name, since_ms=since))
-    folder = run.world.config.artifact_dir
+    probe, drill = await _newest(run, "probe", since), await _newest(run, "drill", since)
     return (
-        ProbeReport.parse(artifacts.read_file(folder, probes.name)) if probes else None,
-        DrillReport.parse(artifacts.read_file(folder, drills.name)) if drills else None,
+        ProbeReport.parse(_read(run, probe)) if probe else None,
+        DrillReport.parse(_read(run, drill)) if drill else None,
     )
+
+
+async def _newest(run: Run, kind: str, since_ms: int = 0) -> Artifact | None:
+    """The newest report of a kind whose file is still there, not by this run itself."""
+    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, kind, run.target.name, limit=10))
+    folder = run.world.config.artifact_dir
+    fit = (row for row in rows if row.op != run.op.id and row.started_ms >= since_ms and (folder / row.name).is_file())
+    return next(fit, None)
+
+
+def _read(run: Run, artifact: Artifact) -> dict[str, Any]:
+    """A saved report as JSON; raises `Broken` when somebody damaged or changed it."""
+    content = (run.world.config.artifact_dir / artifact.name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != artifact.sha256:
+        raise Broken(f"{artifact.name} is not as it was written.", then="move it away and measure again")
+    found: dict[str, Any] = json.loads(content)
+    return found
 
 
 def scenario_list(text: str | None) -> tuple[str, ...] | None:

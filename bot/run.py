@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +10,15 @@ from bot.authority import Who
 from bot.card import Button, Card, Tone, when
 from bot.command import Outcome
 from bot.config import Target
-from bot.errors import Broken
+from bot.errors import Broken, Refused
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
 from bot.store import artifacts, offers, ops, outbox
 from bot.store.artifacts import Artifact
 from bot.store.ops import Op
+from bot.store.tx import Tx
 from bot.world import World
+from slo.reports import artifact_name
 
 
 @dataclass
@@ -67,14 +70,35 @@ class Run:
         if self.quiet:
             self.world.feed.publish(self.op.id, card)
             return
-        minted = await self.world.store.write(lambda tx: put_card(tx, self.op, card))
-        self.world.feed.publish(self.op.id, minted)
 
-    async def keep(self, name: str, payload: dict[str, Any] | str) -> Artifact:
-        """Write an artifact under its original name, and register it (INTERFACES.md, section 5)."""
-        artifact = artifacts.write_file(
-            self.world.config.artifact_dir, name, payload, op=self.op.id, target=self.on.name if self.on else None
-        )
+        def write(tx: Tx) -> Card:
+            minted = put_card(tx, self.op, card)
+            ops.progress(tx, self.op.id, minted)
+            return minted
+
+        self.world.feed.publish(self.op.id, await self.world.store.write(write))
+
+    async def keep(self, kind: str, payload: dict[str, Any], profile: str | None = None) -> Artifact:
+        """Write an artifact under its original name, and register it (INTERFACES.md, section 5).
+
+        A name holds milliseconds; when two reports meet in one, the later one takes the next.
+        """
+        started_ms = self.world.clock.now_ms()
+        while True:
+            try:
+                artifact = await asyncio.to_thread(
+                    artifacts.write_file,
+                    self.world.config.artifact_dir,
+                    artifact_name(kind, started_ms, profile),
+                    payload,
+                    kind=kind,
+                    started_ms=started_ms,
+                    target=self.on.name if self.on else None,
+                    op=self.op.id,
+                )
+                break
+            except Refused:
+                started_ms += 1
         await self.world.store.write(lambda tx: artifacts.register(tx, artifact))
         self.saved.append(artifact)
         return artifact
@@ -85,10 +109,9 @@ def card_key(op: Op) -> str:
     return f"card:{op.id}"
 
 
-def put_card(tx: Any, op: Op, card: Card, *, final: bool = False) -> Card:
+def put_card(tx: Tx, op: Op, card: Card) -> Card:
     """Mint the buttons and put the operation's card into the outbox, if it has a place to be drawn."""
     minted = offers.mint(tx, card, op, op.place.channel)
-    ops.progress(tx, op.id, minted)
     if op.place.channel is not None:
         outbox.put(
             tx,
@@ -98,7 +121,6 @@ def put_card(tx: Any, op: Op, card: Card, *, final: bool = False) -> Card:
             card=minted,
             thread_ts=op.place.thread_ts,
             op=op.id,
-            final=final,
         )
     return minted
 

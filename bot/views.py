@@ -18,8 +18,12 @@ from slo.snapshot import Snapshot
 from slo.verdict import Check, Judgement, Unit, Verdict
 
 if TYPE_CHECKING:
+    from playbooks.diagnosis import Diagnosis
+    from playbooks.signals import Reading
+
     from bot.course import Course
     from bot.sendcat.load import DrillProgress
+    from playbooks.book import Book
 
 _TONES = {Verdict.PASS: Tone.OK, Verdict.FAIL: Tone.BAD, Verdict.INCOMPLETE: Tone.UNKNOWN}
 
@@ -150,6 +154,47 @@ def red_owners(*judgements: Judgement | None) -> tuple[str, ...]:
             if check.verdict is Verdict.FAIL and check.owner is not None:
                 owners.setdefault(check.owner.owner, []).append(f"{check.name.replace('_', ' ')} of {check.scope}")
     return tuple(f"{owner} ({', '.join(what[:2])}{', …' if len(what) > 2 else ''})" for owner, what in owners.items())
+
+
+def reading_text(reading: Reading) -> str:
+    """One reading with its limit and age: ``oldest queued 240 s, limit 60 s (12 s old, sampled)``."""
+    text = f"{reading.name} {_measure(reading.value, reading.unit)}"
+    if reading.limit is not None:
+        text += f", limit {_measure(reading.limit, reading.unit)}"
+    about = [f"{duration(reading.age_ms)} old"] if reading.age_ms else []
+    about += ["sampled"] if reading.sampled else []
+    if about:
+        text += f" ({', '.join(about)})"
+    return text + (f" · {reading.note}" if reading.note else "")
+
+
+def _measure(value: float | str, unit: str) -> str:
+    if isinstance(value, str):
+        return inert(value, 80)
+    if unit in ("ms", "rate", "count"):
+        return number(value, unit)  # type: ignore[arg-type]
+    return f"{value:g} {unit}".rstrip()
+
+
+def suggestion_text(book: Book, diagnosis: Diagnosis, letter: str) -> str:
+    """``playbook F`` on a line of its own, then its title, the reason, and the readings that fired."""
+    signal = next(s for s in diagnosis.signals if s.letter == letter)
+    lines = [f"playbook {letter}", f"*{book.playbook(letter).title}* · {signal.why}"]
+    lines += [f"• {reading_text(reading)}" for reading in signal.readings if reading.fired][:4]
+    lines += [f"• missing: {gap}" for gap in signal.missing[:2]]
+    return "\n".join(lines)
+
+
+def why_text(diagnosis: Diagnosis) -> str:
+    """Every signal with its readings, also those that did not fire, so that a person can disagree."""
+    blocks = []
+    for signal in diagnosis.signals:
+        variant = f" ({signal.variant})" if signal.variant else ""
+        lines = [f"{signal.letter}: {signal.state}{variant} - {signal.why}"]
+        lines += [f"  {'*' if reading.fired else ' '} {reading_text(reading)}" for reading in signal.readings]
+        lines += [f"    missing: {gap}" for gap in signal.missing]
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
 
 
 class _Progress:

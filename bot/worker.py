@@ -15,14 +15,14 @@ import structlog
 from bot.card import Attachment, Button, Card, Tone, who
 from bot.catalog import Plan
 from bot.clock import token
-from bot.command import Ask, Outcome
+from bot.command import Outcome
 from bot.desk import Desk
 from bot.errors import Refused, SendcatError, Unreachable
 from bot.run import Run, card_key, put_card
 from bot.store import audit, offers, ops, outbox
-from bot.store.audit import AuditRecord
-from bot.store.database import Tx
-from bot.store.ops import Op
+from bot.store.audit import AuditRecord, Phase
+from bot.store.ops import End, Op
+from bot.store.tx import Tx
 from bot.world import World
 from slo.verdict import Verdict
 
@@ -56,7 +56,8 @@ class Worker:
         """Stop drills, let the rest end within the grace time, record what did not (safety.md, R32)."""
         if self._pump is not None:
             self._pump.cancel()
-        self.world.stops.halt_all("the bot is shutting down")
+        for op in self.world.stops.running:
+            self.world.stops.stop(op, "the bot, which is shutting down")
         running = list(self._tasks.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace_s)
@@ -74,8 +75,8 @@ class Worker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for op in await self.world.store.read(ops.accepted):
-                if op.id not in self._tasks:
+            for op in await self.world.store.read(ops.open_ops):
+                if op.state == "accepted" and op.id not in self._tasks:
                     task = asyncio.create_task(self._do(op), name=op.id)
                     self._tasks[op.id] = task
                     task.add_done_callback(self._done(op.id))
@@ -90,7 +91,6 @@ class Worker:
 
     async def _do(self, op: Op) -> None:
         world = self.world
-        ask = Ask(line=op.line, by=op.by, place=op.place, key=op.id, target=op.target)
         try:
             plan = self.desk.catalog.plan(op.line, world.config, target=op.target)
             person = await self.desk.who(op.by)
@@ -100,10 +100,11 @@ class Worker:
         except SendcatError as error:
             await self._finish(op, None, error_outcome(error, op, None), "refused")
             return
-        started = await world.store.write(lambda tx: self._intent(tx, op, ask, plan, person.person))
-        if started is None:
+        try:
+            started = await world.store.write(lambda tx: self._intent(tx, op, plan, person.person))
+        except ops.StateConflict:
             return
-        brake = world.stops.brake(op.id, clock=world.clock)
+        brake = world.stops.brake(op.id)
         run = Run(
             world=world,
             op=started,
@@ -113,7 +114,7 @@ class Worker:
             quiet=plan.command.quiet,
             effects=plan.command.effects,
         )
-        state = "done"
+        state: End = "done"
         try:
             outcome = await plan.command.run(run, plan.args)
             if brake.halted is not None and outcome.exit_status != 0:
@@ -132,18 +133,17 @@ class Worker:
             state = "failed"
             outcome = unknown_outcome(op, await self._latest(op), reference)
         finally:
-            world.stops.forget(op.id)
+            world.stops.done(op.id)
         await self._finish(op, plan, outcome, state, took_s=run.elapsed_s, quiet=plan.command.quiet)
 
     async def _latest(self, op: Op) -> Card | None:
         found = await self.world.store.read(lambda conn: ops.get(conn, op.id))
         return found.card if found else None
 
-    def _intent(self, tx: Tx, op: Op, ask: Ask, plan: Plan, person: str | None) -> Op | None:
+    def _intent(self, tx: Tx, op: Op, plan: Plan, person: str | None) -> Op:
         """The committed record of who, what, and with which authority, before the first effect (R28)."""
         started = ops.start(tx, op.id)
-        if started is not None:
-            audit.append(tx, _record(op, plan.action, "intent", "started", person=person))
+        audit.append(tx, _record(op, plan.action, "intent", "started", person=person))
         return started
 
     async def _finish(
@@ -151,7 +151,7 @@ class Worker:
         op: Op,
         plan: Plan | None,
         outcome: Outcome,
-        state: str,
+        state: End,
         *,
         took_s: float = 0.0,
         quiet: bool = False,
@@ -159,16 +159,17 @@ class Worker:
         card = outcome.card if outcome.card.final else outcome.card.model_copy(update={"final": True})
 
         def write(tx: Tx) -> Card:
+            shown = put_ephemeral(tx, op, card) if quiet else put_card(tx, op, card)
             ops.finish(
                 tx,
                 op.id,
-                state=state,
-                verdict=outcome.verdict.value if outcome.verdict else None,
+                state,
+                verdict=outcome.verdict,
                 exit_status=outcome.exit_status,
-                card=card,
+                card=shown,
                 data=outcome.data,
             )
-            phase = "result" if state != "refused" else "refusal"
+            phase: Phase = "result" if state != "refused" else "refusal"
             audit.append(
                 tx,
                 _record(
@@ -176,13 +177,11 @@ class Worker:
                     plan.action if plan else op.command,
                     phase,
                     outcome.verdict.value if outcome.verdict else state,
-                    details={"state": state, "title": card.title},
+                    detail={"state": state, "title": card.title},
                 ),
             )
-            if quiet:
-                return put_ephemeral(tx, op, card)
-            shown = put_card(tx, op, card, final=True)
-            put_thread(tx, op, card, took_s)
+            if not quiet:
+                put_thread(tx, op, card, took_s)
             return shown
 
         try:
@@ -217,7 +216,6 @@ def put_ephemeral(tx: Tx, op: Op, card: Card) -> Card:
         user=user,
         thread_ts=op.place.thread_ts,
         op=op.id,
-        final=True,
     )
     return minted
 
@@ -235,22 +233,22 @@ def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
             f"note:{op.id}:{number}",
             channel=op.place.channel,
             kind="file" if note.file else "reply",
-            card=None,
-            attachment=note,
+            card=None if note.file else Card(title=note.title, code=note.text, final=True),
+            text=note.title,
+            file=note.file,
             thread_of=card_key(op),
             op=op.id,
-            final=True,
         )
 
 
 def _record(
     op: Op,
     action: str,
-    phase: str,
+    phase: Phase,
     outcome: str,
     *,
     person: str | None = None,
-    details: dict[str, str] | None = None,
+    detail: dict[str, str] | None = None,
 ) -> AuditRecord:
     return AuditRecord(
         actor=op.by.account,
@@ -262,7 +260,7 @@ def _record(
         target=op.target,
         op=op.id,
         outcome=outcome,
-        details=details or {},
+        detail=detail or {},
     )
 
 

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from playbooks.book import Book
-
 from bot.authority import Standing
 from bot.card import Card
 from bot.clock import Clock
@@ -19,6 +17,7 @@ from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
 from bot.store.database import Store
+from playbooks.book import Book
 
 VERSION = "0.1.0"
 
@@ -152,5 +151,5 @@ class World:
     async def close(self) -> None:
         """Close every client; the store is closed by who opened it."""
         for client in self._clients.values():
-            await client.close()
+            await client.aclose()
         self._clients.clear()

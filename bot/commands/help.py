@@ -44,7 +44,10 @@ async def _run(run: Run, args: HelpArgs) -> Outcome:
             lines.append("`--target=`  a target of sendcat.toml, by name")
         examples = "\n".join(f"/sendcat {example}" for example in found.examples)
         card = Card(
-            title=f"{found.name}: {found.summary}", sections=("\n".join(lines),) if lines else (), code=examples, final=True
+            title=f"{found.name}: {found.summary}",
+            sections=("\n".join(lines),) if lines else (),
+            code=examples,
+            final=True,
         )
         return Outcome(card=card, exit_status=0, data={"command": found.name, "examples": list(found.examples)})
     slack = run.world.config.slack

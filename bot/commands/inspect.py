@@ -26,12 +26,14 @@ class InspectArgs(Args):
 
 def _listing() -> Outcome:
     lines = [f"`{f.name}`  {f.summary} · takes {f.takes}" for f in FUNCTIONS.values() if f.reads]
-    card = Card(title="Convex reads", sections=("\n".join(lines),), next="/sendcat inspect <function> '{...}'", final=True)
+    card = Card(
+        title="Convex reads", sections=("\n".join(lines),), next="/sendcat inspect <function> '{...}'", final=True
+    )
     return Outcome(card=card, exit_status=0, data={"functions": [f.name for f in FUNCTIONS.values() if f.reads]})
 
 
 async def _run(run: Run, args: InspectArgs) -> Outcome:
-    from bot.sendcat.mask import mask
+    from bot.sendcat.mask import Mask
 
     if args.function is None:
         return _listing()
@@ -49,11 +51,11 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
     try:
         given = json.loads(args.arguments)
         if not isinstance(given, dict):
-            raise FunctionError("the arguments are a JSON object, such as {\"limit\":20}")
+            raise FunctionError('the arguments are a JSON object, such as {"limit":20}')
         checked = found.check(given)
     except (ValueError, RecursionError) as error:
         raise Unknown(f"{found.name}: {error}.", then=f"it takes {found.takes}") from None
-    value = mask(await run.convex.query(found.name, checked), run.world.masker)
+    value = Mask(run.world.masker).result(found.name, await run.convex.query(found.name, checked))
     text = json.dumps(value, indent=2, ensure_ascii=False)
     lines = text.splitlines()
     rest: tuple[Attachment, ...] = ()

@@ -31,7 +31,8 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
     before = await measure.last_snapshot(run) if args.diff else None
     looked = await measure.snapshot(run, minutes=args.minutes, limit=args.limit)
     judgement, snapshot = looked.judgement, looked.snapshot
-    sections = [f"Truncated: {part}" for part in looked.read.notes]
+    sections = [note for note in (looked.read.note, looked.read.skew_warning) if note]
+    sections += [f"{part.section} is truncated: {part.bias}." for part in snapshot.truncated_sections()]
     table: Table | None = checks_table(judgement)
     data = {"verdict": judgement.verdict.value, "artifact": looked.artifact, "snapshot": looked.read.raw}
     lead = judgement.reason

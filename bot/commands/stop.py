@@ -22,7 +22,7 @@ class StopArgs(Args):
 
 
 async def _run(run: Run, args: StopArgs) -> Outcome:
-    run.world.stops.stop_all(run.op.by.account)
+    run.world.stops.stop_all(run.who.name)
     return Outcome(card=Card(title="Stopped", tone=Tone.OK, final=True), exit_status=0)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from playbooks.diagnosis import Diagnosis, diagnose
+from playbooks.signals import Facts
+
 from bot.card import Attachment, Button, Card, Table, Tone
 from bot.command import EXIT, Args, Command, Outcome
 from bot.course import Course
 from bot.errors import SendcatError
 from bot.redact import inert
-from playbooks.diagnosis import Diagnosis, diagnose
-from playbooks.signals import Facts
 from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -130,13 +131,13 @@ def _stopped(run: Run, course: Course, found: Evidence, detail: str) -> Outcome:
 
 
 async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosis) -> Outcome:
-    from bot.views import drill_table, posture_facts, red_owners, verdict_tone
+    from bot.views import drill_table, posture_facts, red_owners, suggestion_text, verdict_tone, why_text
 
     verdict = diagnosis.verdict
     table: Table | None = None
     if found.drilled is not None:
         table = drill_table(found.drilled.report, found.drilled.judgement)
-    sections = [_suggestion(run, diagnosis, letter) for letter in diagnosis.suggestions[:3]]
+    sections = [suggestion_text(run.world.book, diagnosis, letter) for letter in diagnosis.suggestions[:3]]
     owners = red_owners(
         found.drilled.judgement if found.drilled else None,
         found.probed.judgement if found.probed else None,
@@ -159,9 +160,7 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         "missing": missing,
         "artifacts": saved,
     }
-    from slo.reports import artifact_name
-
-    kept = await run.keep(artifact_name("triage", run.world.clock.now_ms()), payload)
+    kept = await run.keep("triage", payload)
     buttons = []
     if diagnosis.suggestions:
         first = diagnosis.suggestions[0]
@@ -174,7 +173,9 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         for letter in diagnosis.suggestions[1:3]
     ]
     buttons.append(Button(label="Tuning rules", line="playbook tuning-rules", name="playbook.rules"))
-    buttons.append(Button(label="Post-incident checklist", line="playbook post-incident", name="playbook.post-incident"))
+    buttons.append(
+        Button(label="Post-incident checklist", line="playbook post-incident", name="playbook.post-incident")
+    )
     card = Card(
         title=f"{verdict}: {diagnosis.cause}",
         tone=verdict_tone(verdict),
@@ -188,37 +189,12 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         buttons=tuple(buttons),
         footer=f"took {course.run.elapsed_s:.0f} s · `{kept.name}`",
         attachments=(
-            Attachment(title="Why, signal by signal", text=_why(diagnosis)),
+            Attachment(title="Why, signal by signal", text=why_text(diagnosis)),
             Attachment(title="Triage report", file=kept.name),
         ),
         final=True,
     )
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data={**payload, "artifact": kept.name})
-
-
-def _suggestion(run: Run, diagnosis: Diagnosis, letter: str) -> str:
-    """``playbook F`` on a line of its own, then its title, the reason, and the readings that fired."""
-    from bot.views import reading_text
-
-    signal = next(s for s in diagnosis.signals if s.letter == letter)
-    lines = [f"playbook {letter}", f"*{run.world.book.playbook(letter).title}* · {signal.why}"]
-    lines += [f"• {reading_text(reading)}" for reading in signal.readings if reading.fired][:4]
-    lines += [f"• missing: {gap}" for gap in signal.missing[:2]]
-    return "\n".join(lines)
-
-
-def _why(diagnosis: Diagnosis) -> str:
-    """Every signal with its readings, also those that did not fire, so that a person can disagree."""
-    from bot.views import reading_text
-
-    blocks = []
-    for signal in diagnosis.signals:
-        variant = f" ({signal.variant})" if signal.variant else ""
-        lines = [f"{signal.letter}: {signal.state}{variant} - {signal.why}"]
-        lines += [f"  {'*' if reading.fired else ' '} {reading_text(reading)}" for reading in signal.readings]
-        lines += [f"    missing: {gap}" for gap in signal.missing]
-        blocks.append("\n".join(lines))
-    return "\n".join(blocks)
 
 
 COMMAND = Command(

@@ -81,10 +81,10 @@ class ErrorBudget:
     def verdict(self, now_s: float, overdue: int = 0) -> Halt | None:
         """`Halt` when the budget is used up; ``overdue`` requests are open for longer than `slow_ms`."""
         while self._seen and self._seen[0][0] < now_s - self.budget.window_s:
-            _, failed, bad, slow = self._seen.popleft()
-            self._errors -= failed
-            self._five_xx -= bad
-            self._slow -= slow
+            _, was_failed, was_bad, was_slow = self._seen.popleft()
+            self._errors -= was_failed
+            self._five_xx -= was_bad
+            self._slow -= was_slow
         n = len(self._seen)
         if self._total + overdue < self.budget.min_requests or n + overdue == 0:
             return None
@@ -237,9 +237,7 @@ class Stops:
         """Why no new drill may start: who stopped everything; None when nothing blocks."""
         return _words_of(self._file) if os.path.exists(self._file) else None
 
-    def brake(
-        self, op: str, *, limits: Limits | None = None, control: Callable[[], str | None] | None = None
-    ) -> Brake:
+    def brake(self, op: str, *, limits: Limits | None = None, control: Callable[[], str | None] | None = None) -> Brake:
         """A brake for one operation, known to `stop` and `stop_all` until `done`."""
         files = self.files(op)
         brake = Brake(self._clock, limits=limits, stop_files=files, control=control)

@@ -229,9 +229,7 @@ class ConvexClient:
             told = self._json(call, answer)
             if not isinstance(told, dict) or not isinstance(told.get("kind"), str):
                 raise garbled(call, answer.status, "without the kind of the deployment")
-            return DeploymentInfo(
-                told["kind"][:40], _text(told.get("deploymentType")), _text(told.get("projectSlug"))
-            )
+            return DeploymentInfo(told["kind"][:40], _text(told.get("deploymentType")), _text(told.get("projectSlug")))
 
         return await self._read(call, once)
 
@@ -332,7 +330,7 @@ class ConvexClient:
         if self.target.deploy_key is None:
             raise Broken(
                 f"No deploy key for {self.target.name}: {self.target.deploy_key_env} is not set.",
-                then=f"export {self.target.deploy_key_env}=... (a deploy key of this deployment), then `sendcat doctor`",
+                then=f"export {self.target.deploy_key_env}=... (this deployment's deploy key), then `sendcat doctor`",
             )
         return self.target.deploy_key.get_secret_value()
 
@@ -378,9 +376,7 @@ def _listed(name: str, kind: str) -> Function:
         raise Unknown(str(error)) from None
     if found.kind != kind:
         word = {"Q": "query", "M": "mutation", "A": "action"}
-        raise Refused(
-            f"{name} is a {word[found.kind]}, not a {word[kind]}.", rule="reads and changes never mix (R21)"
-        )
+        raise Refused(f"{name} is a {word[found.kind]}, not a {word[kind]}.", rule="reads and changes never mix (R21)")
     return found
 
 
@@ -396,5 +392,3 @@ def _no_constant(word: str) -> Any:
 
 def _text(value: object) -> str | None:
     return value[:100] if isinstance(value, str) else None
-
-

@@ -76,9 +76,10 @@ class SiteClient:
             return (self._clock.monotonic() - began) * 1000
 
         try:
-            async with asyncio.timeout(self._total_s), self._wire.open(
-                method, path, headers=headers, content=content
-            ) as response:
+            async with (
+                asyncio.timeout(self._total_s),
+                self._wire.open(method, path, headers=headers, content=content) as response,
+            ):
                 latency = spent()
                 size, whole = await self._drop(response)
                 return SiteAnswer(response.status_code, response.headers, latency, size, whole)

@@ -57,7 +57,8 @@ class CallFailed(Unreachable):
     """A call to Convex that brought no useful answer.
 
     ``ambiguous`` is True when a write may have happened: never repeat it, read first (R26). ``permission`` names the
-    missing right of the deploy key, ``request_id`` the run in the deployment's logs; ``then`` is the line to run by hand.
+    missing right of the deploy key, ``request_id`` the run in the deployment's logs; ``then`` is the line to run by
+    hand.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class CallFailed(Unreachable):
         if request_id:
             what += f" Request id {request_id}."
         if not call.reads:
-            what += " It may have happened all the same: read before trying again." if ambiguous else " Nothing changed."
+            what += (
+                " It may have happened all the same: read before trying again." if ambiguous else " Nothing changed."
+            )
         rule = "an unclear write is never repeated (R26)" if ambiguous else None
         super().__init__(what, rule=rule, then=call.by_hand, ambiguous=ambiguous)
         self.call = call
@@ -107,7 +110,9 @@ def by_hand(function: str, args: Mapping[str, object]) -> str:
 _REQUEST_ID = re.compile(r"\[Request ID: ([0-9A-Za-z-]{6,64})\]")
 _PERMISSION = re.compile(r"\b(deployment:[A-Za-z:]{3,60})")
 _NO_PERMISSION = "do not have permission to perform this operation"
-_PAUSED = re.compile(r"deployment is (?:currently )?(?:paused|disabled|suspended)|deployment has been disabled|has been disabled")
+_PAUSED = re.compile(
+    r"deployment is (?:currently )?(?:paused|disabled|suspended)|deployment has been disabled|has been disabled"
+)
 _NOT_FOUND = re.compile(r"Could not find (?:public )?function")
 
 
@@ -139,7 +144,9 @@ def function_threw(call: Call, message: str, data: object, key_env: str) -> Call
         return CallFailed(call, Cause.NOT_DEPLOYED, detail, request_id=request_id)
     if data is not None:
         text = f"{text} {json.dumps(data, ensure_ascii=False)}"
-    return CallFailed(call, Cause.THREW, f"It said: {_short(text)}", request_id=request_id, ambiguous=_after_throw(call))
+    return CallFailed(
+        call, Cause.THREW, f"It said: {_short(text)}", request_id=request_id, ambiguous=_after_throw(call)
+    )
 
 
 def _after_throw(call: Call) -> bool:
@@ -168,7 +175,9 @@ def refused_outside(call: Call, status: int, code: str | None, message: str, key
 
     if status == 403 and (code == "OperationNotPermitted" or permission):
         named = f"`{permission}`" if permission else f"the right for {call.name}"
-        return failed(Cause.NO_PERMISSION, f"{said}. The deploy key in {key_env} lacks {named}; make a key that has it.")
+        return failed(
+            Cause.NO_PERMISSION, f"{said}. The deploy key in {key_env} lacks {named}; make a key that has it."
+        )
     if status in (401, 403):
         detail = f"{said}. The deploy key in {key_env} is wrong, revoked, or for another deployment."
         return failed(Cause.WRONG_KEY, detail)

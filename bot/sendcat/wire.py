@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +14,10 @@ import httpx
 
 from bot.errors import Refused
 from bot.sendcat.dial import Origin, Resolve, checked_addresses, resolve, tls_context
+
+for _chatty in ("httpx", "httpcore"):
+    # At INFO httpx logs whole addresses (a probe's token is one), at DEBUG httpcore logs headers (R36).
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 VERSION = "0.1.0"
 CLIENT = f"sendcat-chatops-{VERSION}"

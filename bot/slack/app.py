@@ -70,9 +70,9 @@ OUT_OF_DATE = Card(
     final=True,
 )
 ELSEWHERE = Card(
-    title="Refused: another workspace",
+    title="Refused: another app",
     tone=Tone.REFUSED,
-    lead="This bot answers the workspace and the app that it was set up for (R8). Nothing was done.",
+    lead="This bot answers for the app that it was set up for (R8). Nothing was done.",
     final=True,
 )
 
@@ -158,7 +158,7 @@ class Listeners:
         """A slash command: refusals and answers stand in the ack, results come as a card."""
 
         async def answer(slash: Slash) -> BoltResponse:
-            if self._foreign(slash.team_id, slash.api_app_id):
+            if self._foreign_app(slash.api_app_id):
                 return await _ephemeral(ack, ELSEWHERE)
             ask = Ask(
                 line=slash.text.strip() or "help",
@@ -182,7 +182,7 @@ class Listeners:
             def tell(card: Card) -> None:
                 self._whisper(card, channel=channel, user=click.user.id, thread_ts=thread)
 
-            if self._foreign(click.team.id if click.team else team, click.api_app_id):
+            if self._foreign_app(click.api_app_id):
                 tell(ELSEWHERE)
                 return await ack()
             offer = click.actions[0].reference
@@ -208,7 +208,7 @@ class Listeners:
 
         async def answer(form: Submission) -> BoltResponse:
             team = form.user.team_id or (form.team.id if form.team else None)
-            if self._foreign(form.team.id if form.team else team, form.api_app_id):
+            if self._foreign_app(form.api_app_id):
                 return await _shown(ack, ELSEWHERE)
             if not OFFER.fullmatch(form.view.private_metadata):
                 return await _shown(ack, OUT_OF_DATE)
@@ -238,7 +238,7 @@ class Listeners:
             said = event.event
             if said.user is None or said.channel is None or said.ts is None or said.bot_id or said.subtype:
                 return await ack()
-            if self._foreign(event.team_id, event.api_app_id):
+            if self._foreign_app(event.api_app_id) or self._identity.team not in (None, event.team_id):
                 log.warning("event of another workspace ignored")
                 return await ack()
             thread = said.thread_ts or said.ts
@@ -302,10 +302,9 @@ class Listeners:
                 return await _ephemeral(ack, not_accepted(reference))
             return await ack()
 
-    def _foreign(self, team: str | None, app: str | None) -> bool:
-        """Another workspace, or another app; what we do not know of ourselves cannot be compared."""
-        mine = self._identity
-        return (mine.team is not None and team != mine.team) or (mine.app is not None and app != mine.app)
+    def _foreign_app(self, app: str) -> bool:
+        """A request for another app. People of another workspace are strangers to the desk: help and stop only."""
+        return self._identity.app is not None and app != self._identity.app
 
     @staticmethod
     def _actor(user: str, team: str | None, app: str) -> Actor:

@@ -1,6 +1,6 @@
 """Loggers for Bolt and the SDK that cannot tell what they must not (safety.md, R1, R36).
 
-Both libraries log request bodies, addresses that carry a ticket, and answers. Only warnings come through, cut short,
+Both libraries log request bodies, addresses that carry a ticket, and answers. Little comes through: cut short,
 without tracebacks and with everything that looks like a secret blotted out.
 """
 
@@ -33,9 +33,10 @@ class _Quiet(logging.Filter):
 
 
 def quiet_logger(name: str) -> logging.Logger:
-    """A logger to hand to Bolt or the SDK: warnings and worse, harmless."""
+    """A logger to hand to Bolt or the SDK: errors only, harmless. Their warnings are advice to programmers."""
     logger = logging.getLogger(f"{_ROOT}.{name}")
     _hush(logger)
+    logger.setLevel(logging.ERROR)
     return logger
 
 

@@ -48,8 +48,8 @@ def write_file(
 ) -> Artifact:
     """Write a report: to a temporary name in the same folder, synced, then under its own name, whole or not at all.
 
-    Objects become JSON as the original scripts write it: two spaces, no final newline. Blocks on the disk; call it
-    off the event loop. Raises `Refused` for a name with a path in it or one that is taken, `Broken` when the disk refuses.
+    Objects become JSON as the original scripts write it: two spaces, no final newline. Blocks on the disk: call it off
+    the event loop. Raises `Refused` for a name with a path in it or one that is taken, `Broken` when the disk refuses.
     """
     if not _NAME.fullmatch(name) or ".." in name:
         raise Refused(f"{name!r} cannot be the name of an artifact.", rule="artifacts are plain names in one folder")
@@ -102,7 +102,8 @@ def _name_once(draft: Path, final: Path) -> None:
 def register(tx: Tx, artifact: Artifact) -> None:
     """Note a written report."""
     tx.db.execute(
-        "INSERT INTO artifacts (name, sha256, size, kind, started_ms, target, op, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO artifacts (name, sha256, size, kind, started_ms, target, op, at_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             artifact.name,
             artifact.sha256,

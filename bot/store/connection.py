@@ -13,16 +13,19 @@ from bot.errors import Broken, Busy, SendcatError
 FILE = "sendcat.db"
 BUSY_TIMEOUT_MS = 5_000
 
-_WRITER = {
+_WRITER: dict[str, int | str] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: a committed transaction survives the machine, not only the process
     "foreign_keys": 1,
     "busy_timeout": BUSY_TIMEOUT_MS,
     "recursive_triggers": 1,  # so that REPLACE fires delete triggers
-    "trusted_schema": 0,
     "cell_size_check": 1,
 }
-_READER = {"query_only": 1, "busy_timeout": BUSY_TIMEOUT_MS, "wal_autocheckpoint": 0, "trusted_schema": 0}
+_READER: dict[str, int | str] = {
+    "query_only": 1,
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    "wal_autocheckpoint": 0,
+}
 
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT: "is damaged",

@@ -37,6 +37,7 @@ class Store:
         self._writer: Writer | None = None
         self._bells: dict[str, list[Callable[[], None]]] = {}
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._closed = False
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="sendcat-reader")
 
     @classmethod
@@ -98,8 +99,8 @@ class Store:
     async def write(self, step: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Run a step in a transaction and return its result after the commit.
 
-        Whatever the step raises is raised here, and nothing of it is recorded. Raises `Busy` when the queue is full, the
-        store is closing or another process leads; `Broken` when the record cannot be written (disk full, damage).
+        Whatever the step raises is raised here, and nothing of it is recorded. Raises `Busy` when the queue is full,
+        the store is closing or another process leads; `Broken` when it cannot be written (disk full, damage).
         A waiter that is cancelled does not undo its step: what was queued is written.
         """
         if self.damage:
@@ -110,6 +111,8 @@ class Store:
 
     async def read(self, look: Callable[[Connection], T]) -> T:
         """Run a look on a read-only connection, in one snapshot, beside the writer."""
+        if self._closed:
+            raise Busy("The bot is ending.", then="try again in a moment")
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._look, look)
 
     def on_commit(self, topic: str, callback: Callable[[], None]) -> Callable[[], None]:
@@ -135,12 +138,13 @@ class Store:
 
     async def close(self, *, timeout_s: float = CLOSE_S) -> None:
         """Admit nothing more, write what waits (for ``timeout_s`` at most), close; safe to call twice."""
-        writer, self._writer = self._writer, None
-        await asyncio.to_thread(self._pool.shutdown, True, cancel_futures=True)
+        self._closed = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self._pool.shutdown), timeout_s)
         while not self._readers.empty():
             self._readers.get_nowait().close()
-        if writer is not None:
-            await writer.close(timeout_s)
+        if self._writer is not None:
+            await self._writer.close(timeout_s)
 
     def _look(self, look: Callable[[Connection], T]) -> T:
         conn: Connection | None = None

@@ -65,4 +65,4 @@ def get(conn: Connection, epoch: int) -> Epoch | None:
     row = conn.execute(
         "SELECT epoch, pid, started_ms, seen_ms, ended_ms, clean FROM epochs WHERE epoch = ?", (epoch,)
     ).fetchone()
-    return None if row is None else Epoch(*row[:5], clean=bool(row[5]))
+    return None if row is None else Epoch(row[0], row[1], row[2], row[3], row[4], bool(row[5]))

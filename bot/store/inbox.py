@@ -35,7 +35,7 @@ def seen(conn: Connection, key: str) -> Delivery | None:
 def accept(tx: Tx, ask: Ask, op_id: str | None) -> Delivery:
     """Write the delivery down; a known key changes nothing and returns the first delivery.
 
-    ``op_id`` is an operation that exists, or None when nothing was started. Look with `seen` before making an operation.
+    ``op_id`` is an operation that exists, or None when nothing was started. Ask `seen` before making an operation.
     """
     if known := seen(tx.db, ask.key):
         return known

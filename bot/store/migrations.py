@@ -160,7 +160,7 @@ _FIRST = (
         card TEXT CHECK (card IS NULL OR json_valid(card)),
         text TEXT NOT NULL,
         file TEXT,
-        thread_of TEXT,
+        thread_of TEXT REFERENCES outbox (key),
         thread_ts TEXT,
         user TEXT CHECK (kind <> 'ephemeral' OR user IS NOT NULL),
         op TEXT REFERENCES ops (id),

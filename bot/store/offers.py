@@ -83,7 +83,8 @@ def _mint(tx: Tx, button: Button, op: str | None, channel: str | None) -> Button
         expires_ms = tx.now_ms + DECISION_MS
     offer_id = token()
     tx.db.execute(
-        "INSERT INTO offers (id, name, line, op, channel, decision, expires_ms, minted_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO offers (id, name, line, op, channel, decision, expires_ms, minted_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (offer_id, button.name, button.line, op, channel, button.decision, expires_ms, tx.now_ms),
     )
     return button.model_copy(update={"offer": offer_id, "expires_ms": expires_ms})
@@ -138,4 +139,6 @@ def _why(offer: Offer | None) -> str:
 
 
 def _offer(row: tuple[Any, ...]) -> Offer:
-    return Offer(*row[:5], bool(row[5]), *row[6:])
+    values = list(row)
+    values[5] = bool(row[5])
+    return Offer(*values)

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from sqlite3 import Connection
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict
@@ -152,8 +152,7 @@ def finish(
 
 def redraw(tx: Tx, op_id: str, card: Card) -> Op:
     """Change the card of an operation that has ended, for example after a decision on it; the state stays."""
-    ended = ("done", "failed", "stopped", "interrupted", "refused")
-    return _move(tx, op_id, ended, "redrawn", "card = :card", {"card": _card(card)})
+    return _move(tx, op_id, get_args(End), "redrawn", "card = :card", {"card": _card(card)})
 
 
 def get(conn: Connection, op_id: str) -> Op | None:

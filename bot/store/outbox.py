@@ -27,8 +27,9 @@ State = Literal["due", "sending", "sent", "unclear", "failed"]
 class Letter:
     """One message: what it shows now (``revision``), what Slack has of it (``sent_revision``, ``ts``).
 
-    ``ts`` is None until it was posted. ``thread_ts`` is the thread that it belongs to, when there is one and it is known;
-    ``replaced_ts`` the message that this one was posted anew for. ``attempts`` counts sends of this revision.
+    ``ts`` is None until it was posted. ``thread_ts`` is the thread that it belongs to, when there is one and it is
+    known; ``replaced_ts`` the message that this one was posted anew for. ``attempts`` counts tries since the last
+    success or newer body.
     """
 
     id: int

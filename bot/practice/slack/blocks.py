@@ -127,3 +127,15 @@ _VALUE_KEYS: dict[str, tuple[str, str]] = {
     "file_input": ("files", "initial_files"),
     "rich_text_input": ("rich_text_value", "initial_value"),
 }
+
+
+def state_values(shown: list[Json], touched: tuple[Json, Json, Json] | None = None) -> dict[str, dict[str, Json]]:
+    """``state.values`` of a message: what every element with a value holds, the one just touched included."""
+    values: dict[str, dict[str, Json]] = {}
+    for block, element in interactive(shown):
+        if element["type"] not in VALUELESS:
+            values.setdefault(block["block_id"], {})[element["action_id"]] = initial_value(element)
+    if touched is not None and touched[1]["type"] not in VALUELESS:
+        block, element, held = touched
+        values[block["block_id"]][element["action_id"]] = held
+    return values

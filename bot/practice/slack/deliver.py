@@ -19,7 +19,7 @@ from bot.clock import Clock
 from bot.practice.slack.ack import ACK_TIMEOUT_S, Ack, not_sent
 from bot.practice.slack.faults import Faults
 from bot.practice.slack.refusal import Json
-from bot.practice.slack.socket import SocketHub
+from bot.practice.slack.socket_mode import SocketHub
 
 Kind = Literal["slash_commands", "interactive", "events_api"]
 _AGENT = "Slackbot 1.0 (+https://api.slack.com/robots)"

@@ -1,0 +1,145 @@
+"""Builds the world and opens the doors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from bot.catalog import Catalog
+from bot.clock import Clock, SystemClock
+from bot.commands import catalog
+from bot.config import Config
+from bot.desk import Desk
+from bot.errors import Broken
+from bot.logs import configure
+from bot.redact import Masker, Scrubber
+from bot.sendcat.brake import Stops
+from bot.store import audit
+from bot.store.audit import AuditRecord
+from bot.store.database import Store
+from bot.store.leader import Leadership
+from bot.terminal.socket import SocketServer
+from bot.worker import Worker
+from bot.world import Floor, World
+from playbooks.book import Book
+from playbooks.page import PageErrors
+
+log = structlog.get_logger("main")
+
+
+def read_book(commands: Catalog) -> Book:
+    """Every page of the runbook; raises `Broken` with all mistakes, each with file, line and mark."""
+    try:
+        return Book.load(commands.names)
+    except PageErrors as error:
+        raise Broken(f"The runbook has mistakes:\n{error}", then="mend the pages; nothing runs until they are right") from error
+
+
+@dataclass
+class Bot:
+    """The leader: lock, store, world, desk, worker, socket."""
+
+    leadership: Leadership
+    world: World
+    desk: Desk
+    worker: Worker
+    socket: SocketServer
+
+    @classmethod
+    async def lead(
+        cls, config: Config, *, clock: Clock | None = None, wait: bool = False, rests: bool = True
+    ) -> Bot:
+        """Take the lock, open the store, resolve what was left open, listen on the socket.
+
+        Raises `Busy` (75) at once when another process leads, unless ``wait``.
+        """
+        clock = clock or SystemClock()
+        wall = catalog()
+        book = read_book(wall)
+        leadership = await asyncio.to_thread(Leadership.acquire, config.state_dir, wait=wait)
+        try:
+            store = Store.open(leadership, clock=clock)
+        except BaseException:
+            leadership.release()
+            raise
+        world = World(
+            config=config,
+            clock=clock,
+            store=store,
+            book=book,
+            stops=Stops(config.state_dir, clock),
+            scrubber=Scrubber(config.secrets()),
+            masker=Masker(masking_key(config.state_dir)),
+            floor=Floor(clock, rests=rests),
+        )
+        desk = Desk(world, wall)
+        bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
+        if store.damage is None:
+            await store.write(
+                lambda tx: audit.append(
+                    tx, AuditRecord(phase="system", action="start", actor="system", door="system")
+                )
+            )
+            await bot.worker.start()
+        await bot.socket.start()
+        return bot
+
+    async def close(self) -> None:
+        """Admit nothing, stop drills, record the rest, release the lock; within 10 s (R32)."""
+        self.desk.open = False
+        await self.worker.stop()
+        await self.socket.stop()
+        await self.world.close()
+        await self.world.store.close(timeout_s=2.0)
+        self.leadership.release()
+
+
+def masking_key(state_dir: Path) -> bytes:
+    """The key of the masking hash: made once, kept beside the database, readable by its owner only (R37)."""
+    path = state_dir / "masking.key"
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    key = secrets.token_bytes(32)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(key)
+    return key
+
+
+async def serve(config: Config, *, http: bool, port: int, standby: bool = False) -> int:
+    """Run the bot on a workspace until a signal ends it. Returns the exit status."""
+    from bot.slack.door import SlackDoor
+
+    configure(Scrubber(config.secrets()), json=config.log_json)
+    bot = await Bot.lead(config, wait=standby)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
+    door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
+    try:
+        bot.world.directory = door.directory
+        bot.world.checks.append(door.check)
+        if http:
+            await door.start_http(config.http_host, port)
+        else:
+            await door.start_socket()
+        log.info("ready", mode="http" if http else "socket", epoch=bot.world.store.epoch)
+        await ended.wait()
+    finally:
+        log.info("ending")
+        bot.desk.open = False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(bot.worker.stop(), 7)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(door.stop(), 3)
+        await bot.close()
+    return 0

@@ -1,0 +1,77 @@
+"""A browser, a fixture workspace, and a page that fails the test when anything goes wrong in its console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.bot.practice.slack.page.server import Workspace, serving
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """System Chromium, headless."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"THE PAGE IS NOT TESTED: {CHROMIUM} is missing (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    """What the page is shown, and what it posted."""
+    return Workspace()
+
+
+@pytest.fixture
+def address(workspace: Workspace) -> Iterator[str]:
+    """Where the fixture workspace is served."""
+    with serving(workspace) as url:
+        yield url
+
+
+@pytest.fixture
+def viewport() -> tuple[int, int]:
+    """Width and height in CSS pixels; a test of another size overrides this by parametrisation."""
+    return 1280, 860
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, viewport: tuple[int, int]) -> Iterator[Page]:
+    """The page, opened and drawn. Any console error or thrown exception fails the test."""
+    width, height = viewport
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        timezone_id="UTC",
+        locale="en-GB",
+        has_touch=width < 500,
+        is_mobile=width < 500,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(8000)
+    troubles: list[str] = []
+    opened = context.new_page()
+    opened.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.goto(address)
+    opened.get_by_test_id("message").first.wait_for()
+    yield opened
+    context.close()
+    assert troubles == []
