@@ -105,7 +105,7 @@ class Catalog:
             raise Refused(
                 f"No registered target has the origin {origin}.",
                 rule="people pick a configured target by name (R14)",
-                then=f'add to sendcat.toml: [target.NAME] environment = "staging", site_url = "{origin}", api_url = "..."',
+                then=f'add [target.NAME] with environment, api_url and site_url = "{origin}" to sendcat.toml',
             )
         return config.target_named(name or given)
 

@@ -265,6 +265,7 @@ def build(
     """Check parsed settings and resolve the named secrets. Raises `Broken` as `load` does."""
     env = os.environ if environ is None else environ
     raw = {**raw}
+    _no_secrets(raw, text, file)
     targets = raw.get("target")
     if isinstance(targets, dict):
         raw["target"] = {
@@ -302,12 +303,33 @@ _SLACK_SECRETS = {
 }
 
 
+def _no_secrets(raw: Mapping[str, Any], text: str, file: Path | None) -> None:
+    """Refuse secret values in the file itself, before anything could print them (R36)."""
+    slack = raw.get("slack")
+    places: list[tuple[str, ...]] = []
+    if isinstance(slack, dict):
+        places += [("slack", name) for name in _SLACK_SECRETS if name in slack]
+    targets = raw.get("target")
+    for name, body in targets.items() if isinstance(targets, dict) else ():
+        if isinstance(body, dict):
+            places += [("target", name, secret) for secret in _TARGET_SECRETS if secret in body]
+    if places:
+        lines = [
+            f"{file or 'configuration'}:{_line_of(text, list(path)) or '?'}: {'.'.join(path)}: "
+            f"a secret does not stand in this file; name its variable with {path[-1]}_env"
+            for path in places
+        ]
+        raise Broken(
+            "The configuration holds secrets:\n" + "\n".join(lines),
+            rule="secrets are named, never written (R36)",
+            then="move them to environment variables, and treat them as known to others",
+        )
+
+
 def _secrets(body: Mapping[str, Any], env: Mapping[str, str], names: Mapping[str, str | None]) -> dict[str, Any]:
     found = {}
     for field, default in names.items():
         variable = body.get(f"{field}_env", default)
-        if field in body:
-            continue
         if isinstance(variable, str) and env.get(variable):
             found[field] = env[variable]
     return found

@@ -225,6 +225,6 @@ def _running(op: Op) -> Card:
     return Card(
         title=f"Already running: {op.command} {op.id}",
         tone=Tone.RUNNING,
-        lead=f"Started by {mention(op.by.account)} at {when(op.created_ms)} in this channel; its card shows the course.",
+        lead=f"Started by {mention(op.by.account)} at {when(op.created_ms)}; its card shows the course.",
         final=True,
     )

@@ -39,7 +39,9 @@ def read_book(commands: Catalog) -> Book:
     try:
         return Book.load(commands.names)
     except PageErrors as error:
-        raise Broken(f"The runbook has mistakes:\n{error}", then="mend the pages; nothing runs until they are right") from error
+        raise Broken(
+            f"The runbook has mistakes:\n{error}", then="mend the pages; nothing runs until they are right"
+        ) from error
 
 
 @dataclass
@@ -53,9 +55,7 @@ class Bot:
     socket: SocketServer
 
     @classmethod
-    async def lead(
-        cls, config: Config, *, clock: Clock | None = None, wait: bool = False, rests: bool = True
-    ) -> Bot:
+    async def lead(cls, config: Config, *, clock: Clock | None = None, wait: bool = False, rests: bool = True) -> Bot:
         """Take the lock, open the store, resolve what was left open, listen on the socket.
 
         Raises `Busy` (75) at once when another process leads, unless ``wait``.
@@ -83,9 +83,7 @@ class Bot:
         bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
         if store.damage is None:
             await store.write(
-                lambda tx: audit.append(
-                    tx, AuditRecord(phase="system", action="start", actor="system", door="system")
-                )
+                lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
             )
             await bot.worker.start()
         await bot.socket.start()

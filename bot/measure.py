@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from bot.config import Target
-from bot.errors import Broken, Unknown
+from bot.errors import Broken, SendcatError, Unknown
 from bot.run import Run
 from bot.sendcat import load as engine
 from bot.sendcat.load import DrillProgress
+from bot.sendcat.mask import Mask
 from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
+from playbooks.facts import Event, Facts, Lease, ReplayKey
+from playbooks.functions import SCOPES
 from slo import drill as drill_judge
 from slo import posture as posture_judge
 from slo import probe as probe_judge
@@ -27,6 +32,7 @@ from slo.policy import Baseline, GatePolicy, Ownership, load
 from slo.reports import DrillReport, Probe, ProbeReport
 from slo.snapshot import Snapshot
 from slo.verdict import Judgement
+from slo.wire import Wire
 
 FRESH_MS = 15 * 60_000
 """A probe or quick drill at most this old may stand in for a new one (VERDICTS.md, "Tuning retest")."""
@@ -69,9 +75,9 @@ async def snapshot(run: Run, *, minutes: int | None = None, limit: int | None = 
     return Looked(judgement=judgement, artifact=kept.name, read=read)
 
 
-async def probe(run: Run, on_result: Callable[[Probe], Awaitable[None]] | None = None) -> Probed:
+async def probe(run: Run, on_result: Callable[[Probe], None] = lambda _: None) -> Probed:
     """Send the five synthetic probes (runbook, First 5 Minutes, step 2)."""
-    report = await send_probes(run.target, run.world.clock, run.brake, on_result=on_result)
+    report = await send_probes(run.target, run.world.clock, run.brake, on_result)
     kept = await run.keep("probe", report.to_artifact())
     return Probed(judgement=judge_probe(report), artifact=kept.name, report=report)
 
@@ -86,13 +92,13 @@ async def drill(
 ) -> Drilled:
     """Run a load drill in the child process, one at a time for each origin, with rests (R16-R20)."""
     target: Target = run.target
-    plan = engine.plan_drill(target, profile=profile, scenarios=scenarios)
+    secrets = engine.drill_secrets(target)
+    run.world.scrubber.learn_all(secrets.values())
+    plan = engine.plan_drill(target, profile, scenarios, secrets=secrets)
     floor = run.world.floor
     assert floor is not None
     async with floor.hold(target.site_url, run.op.id, quick=profile == "quick", waiting=waiting):
-        report = await engine.drill(
-            plan, engine.secrets_of(target), brake=run.brake, on_progress=on_progress, clock=run.world.clock
-        )
+        report = await engine.drill(plan, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock)
     kept = await run.keep("drill", report.to_artifact(), profile)
     return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
 
@@ -138,6 +144,45 @@ def _read(run: Run, artifact: Artifact) -> dict[str, Any]:
         raise Broken(f"{artifact.name} is not as it was written.", then="move it away and measure again")
     found: dict[str, Any] = json.loads(content)
     return found
+
+
+async def facts(run: Run, looks: Sequence[Snapshot], probe: ProbeReport | None, drill: DrillReport | None) -> Facts:
+    """What signals are judged from: the looks, and the reads beside the newest one that make them sharper.
+
+    A read that fails is None, which a signal names as missing; it never fails the run.
+    """
+    if not looks:
+        return Facts(looks=(), probe=probe, drill=drill)
+    busy = [name for name in looks[-1].config.bulkheads if (looks[-1].bulkhead_utilization(name) or 0) >= BUSY]
+    events = await _rows(run, "rateLimit:listRecentEvents", {"limit": 200}, Event)
+    leases = [await _rows(run, "bulkhead:listInFlightByProvider", {"provider": p, "limit": 500}, Lease) for p in busy]
+    keys = [await _rows(run, "idempotency:listRecentByScope", {"scope": s, "limit": 200}, ReplayKey) for s in SCOPES]
+    return Facts(
+        looks=tuple(looks),
+        probe=probe,
+        drill=drill,
+        events=events,
+        leases=_together(leases),
+        replay_keys=_together(keys),
+    )
+
+
+BUSY = 0.8
+"""From this share of its cap a bulkhead's leases are read one by one, to tell load from leaked leases."""
+
+W = TypeVar("W", bound=Wire)
+
+
+async def _rows(run: Run, function: str, args: dict[str, object], model: type[W]) -> tuple[W, ...] | None:
+    try:
+        answer = Mask(run.world.masker).result(function, await run.convex.query(function, args))
+        return tuple(model.model_validate(row) for row in answer)
+    except (SendcatError, ValidationError, TypeError):
+        return None
+
+
+def _together(parts: list[tuple[W, ...] | None]) -> tuple[W, ...] | None:
+    return None if any(part is None for part in parts) else tuple(row for part in parts for row in part or ())
 
 
 def scenario_list(text: str | None) -> tuple[str, ...] | None:

@@ -71,6 +71,11 @@ class Scrubber:
             self._secrets.append(secret)
             self._secrets.sort(key=len, reverse=True)
 
+    def learn_all(self, secrets: Iterable[str]) -> None:
+        """Remember many secret values at once, such as the tokens of a chat pool."""
+        known = set(self._secrets) | {secret for secret in secrets if len(secret) >= 6}
+        self._secrets = sorted(known, key=len, reverse=True)
+
     def scrub(self, text: str) -> str:
         for secret in self._secrets:
             if secret in text:

@@ -18,12 +18,11 @@ from slo.snapshot import Snapshot
 from slo.verdict import Check, Judgement, Unit, Verdict
 
 if TYPE_CHECKING:
-    from playbooks.diagnosis import Diagnosis
-    from playbooks.signals import Reading
-
     from bot.course import Course
     from bot.sendcat.load import DrillProgress
     from playbooks.book import Book
+    from playbooks.diagnosis import Diagnosis
+    from playbooks.signals import Reading
 
 _TONES = {Verdict.PASS: Tone.OK, Verdict.FAIL: Tone.BAD, Verdict.INCOMPLETE: Tone.UNKNOWN}
 
@@ -178,7 +177,7 @@ def _measure(value: float | str, unit: str) -> str:
 
 def suggestion_text(book: Book, diagnosis: Diagnosis, letter: str) -> str:
     """``playbook F`` on a line of its own, then its title, the reason, and the readings that fired."""
-    signal = next(s for s in diagnosis.signals if s.letter == letter)
+    signal = diagnosis.signal(letter)
     lines = [f"playbook {letter}", f"*{book.playbook(letter).title}* · {signal.why}"]
     lines += [f"• {reading_text(reading)}" for reading in signal.readings if reading.fired][:4]
     lines += [f"• missing: {gap}" for gap in signal.missing[:2]]
@@ -208,14 +207,13 @@ class _Progress:
 
 
 def progress_text(progress: DrillProgress) -> str:
-    """``gmail_push_webhook 12 of 30 · 1 error · p95 12 ms · 4 s left``."""
-    parts = [f"{progress.scenario} {progress.done} of {progress.planned}"]
+    """``gmail_push_webhook · 12 of 63 requests · 1 error · p95 12 ms · 4 s left``."""
+    parts = [f"{progress.scenario} · {progress.done} of {progress.planned} requests"]
     if progress.errors:
         parts.append(f"{progress.errors} error{'' if progress.errors == 1 else 's'}")
     if progress.p95_ms is not None:
         parts.append(f"p95 {duration(progress.p95_ms)}")
-    if progress.left_s is not None:
-        parts.append(f"{progress.left_s:.0f} s left")
+    parts.append(f"{progress.remaining_s:.0f} s left")
     return " · ".join(parts)
 
 

@@ -52,7 +52,9 @@ class Book:
         errors: list[PageError] = []
         for source in sources:
             try:
-                pages.append(parse_page(source.read_text("utf-8"), source.name, known))
+                pages.append(parse_page(source.read_bytes().decode("utf-8"), source.name, known))
+            except UnicodeDecodeError:
+                errors.append(PageError("the page is not UTF-8 text", source.name, 1, 1, ""))
             except PageErrors as found:
                 errors += found.errors
         by_name = {page.name: page for page in sorted(pages, key=_order)}
@@ -118,17 +120,14 @@ def _letters(pages: list[Page]) -> list[PageError]:
 
 
 def _settings_error(pages: Mapping[str, Page], fault: BadSettings) -> PageError:
-    """Point at the line of the page that holds the wrong setting, or at the block when one is missing."""
+    """Point at the line of the page that holds the wrong setting, or at the block when it is missing."""
     page = next(p for p in pages.values() if p.letter == fault.letter)
     rows = page.source.splitlines()
-    start = page.settings_line
-    table = fault.path[0] if len(fault.path) > 1 else None
-    seen = table is None
-    for at in range(start, len(rows)):
-        row = rows[at].strip()
-        if row.startswith("["):
-            seen = row.strip("[] ") == table
-        if seen and row.split("=")[0].strip(" []") == fault.path[-1]:
-            return PageError(fault.what, f"{page.name}.md", at + 1, 1, rows[at], len(rows[at]))
-    at = max(start - 1, 0)
+    named = (
+        at
+        for key in reversed(fault.path)
+        for at in range(page.settings_line, len(rows))
+        if rows[at].split("=")[0].strip(" []") == key
+    )
+    at = next(named, max(page.settings_line - 1, 0))
     return PageError(fault.what, f"{page.name}.md", at + 1, 1, rows[at], len(rows[at]))

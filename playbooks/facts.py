@@ -66,8 +66,8 @@ class Facts:
     """Looks from oldest to newest, and what was read beside the newest one.
 
     ``events``, ``leases`` and ``replay_keys`` are None when not read, empty when nothing was there. ``drills`` are
-    earlier drill reports, oldest first (the drill of this triage is ``drill``). ``expected_peak_streams`` is a forecast of
-    concurrent streams. ``limit`` is the snapshot limit that was asked for.
+    earlier drill reports, oldest first (the drill of this triage is ``drill``). ``expected_peak_streams`` is a
+    forecast of concurrent streams. ``limit`` is the snapshot limit that was asked for.
     """
 
     looks: tuple[Snapshot, ...]

@@ -120,7 +120,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Page:
-    """A page as read. ``settings`` is its toml block; ``spans`` is everything live on it, in reading order, notes too."""
+    """A page as read: ``settings`` is its toml block, ``spans`` everything live on it, in order, notes too."""
 
     name: str
     letter: str | None
@@ -324,7 +324,9 @@ class _Reader:
             if draft.number != expected:
                 self._error(f"step {expected} is numbered {draft.number}", draft.line, 0, len(str(draft.number)))
             if draft.kind in list(StepKind):
-                yield Step(expected, StepKind(draft.kind), "\n".join(draft.text), tuple(draft.spans), tuple(draft.notes))
+                yield Step(
+                    expected, StepKind(draft.kind), "\n".join(draft.text), tuple(draft.spans), tuple(draft.notes)
+                )
             else:
                 start = len(str(draft.number)) + 2
                 kinds = ", ".join(StepKind)

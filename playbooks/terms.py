@@ -96,7 +96,13 @@ ANSWERS = (
     "HTTP 503",
 )
 """Statuses, headers and stream events as the endpoints send them."""
-OTHERS = ("convex.rateLimit.monitor", "activateMultiRegionProgram=true", "single_region", "active_standby", "active_active")
+OTHERS = (
+    "convex.rateLimit.monitor",
+    "activateMultiRegionProgram=true",
+    "single_region",
+    "active_standby",
+    "active_active",
+)
 
 TERMS: frozenset[str] = frozenset(
     (

@@ -15,6 +15,7 @@ _KEYED = {
     "chatAdmission.topReasons": ("reason", ("count",)),
 }
 """Lists whose rows have a name; of other lists only the length is compared."""
+_SECTIONS = tuple(info.alias or name for name, info in Snapshot.model_fields.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,12 @@ def diff(before: Snapshot, after: Snapshot) -> tuple[Delta, ...]:
     old, new = dict(_flat(_plain(before))), dict(_flat(_plain(after)))
     paths = [path for path in dict.fromkeys((*old, *new)) if old.get(path) != new.get(path)]
     deltas = [_delta(path, old.get(path), new.get(path)) for path in paths if path != "generatedAt"]
-    return tuple(sorted(deltas, key=lambda item: item.path.startswith("config.")))
+    return tuple(sorted(deltas, key=_section))
+
+
+def _section(delta: Delta) -> int:
+    name = delta.path.partition(".")[0]
+    return len(_SECTIONS) if name == "config" or name not in _SECTIONS else _SECTIONS.index(name)
 
 
 def _plain(snapshot: Snapshot) -> Mapping[str, Any]:

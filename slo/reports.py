@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from slo.errors import BadReport, fault_paths
+from slo.stamps import artifact_name, iso, ms_of_iso, stamp
 from slo.tally import Sample, StageTally
 from slo.wire import Count, Millis, Number, Wire
 
@@ -52,56 +52,6 @@ __all__ = [
 
 Status = Annotated[str, Field(pattern=r"^[1-9][0-9]{2}$")]
 """An HTTP status as a JSON key."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def iso(ms: int) -> str:
-    """`2026-02-19T11:39:18.610Z`, as JavaScript prints a time."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
-
-
-def ms_of_iso(text: str) -> int:
-    """Milliseconds UTC of such a text. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return round((moment - _EPOCH) / timedelta(milliseconds=1))
-
-
-def stamp(ms: int) -> str:
-    """`2026-02-19T11-39-18-610Z`: UTC, for file names; sorts by time."""
-    return iso(ms).replace(":", "-").replace(".", "-")
-
-
-_PREFIXES = {
-    "probe": "synthetic-probes",
-    "drill": "load-drill",
-    "gate": "release-gate",
-    "canary": "canary-check",
-    "gameday": "game-day",
-    "region": "region-readiness",
-    "milestone": "milestone-gate",
-    "snapshot": "reliability-snapshot",
-    "triage": "triage",
-    "tuning": "tuning",
-}
-_WITH_PROFILE = frozenset({"drill", "milestone", "tuning"})
-
-
-def artifact_name(kind: str, ms: int, profile: str | None = None) -> str:
-    """The file name of an artifact, as the original names it.
-
-    `kind` is the command (probe, drill, gate, canary, gameday, region, milestone, snapshot, triage,
-    tuning); drills need their profile, milestones the milestone, tunings the change's id. Raises ValueError.
-    """
-    if kind not in _PREFIXES:
-        raise ValueError(f"no artifact kind {kind!r} (known: {', '.join(_PREFIXES)})")
-    if (kind in _WITH_PROFILE) != (profile is not None):
-        raise ValueError(f"{kind} artifacts {'need' if kind in _WITH_PROFILE else 'take no'} profile")
-    middle = f"-{profile}" if profile else ""
-    return f"{_PREFIXES[kind]}{middle}-{stamp(ms)}.json"
 
 
 class _Sparse(Wire):

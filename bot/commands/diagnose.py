@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playbooks.diagnosis import diagnose
-from playbooks.signals import Facts
-
 from bot.card import Attachment, Button, Card
 from bot.command import EXIT, Args, Command, Outcome
+from bot.redact import inert
+from playbooks.diagnosis import diagnose
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from slo.snapshot import Snapshot
 
 
 class DiagnoseArgs(Args):
@@ -25,15 +25,15 @@ async def _run(run: Run, args: DiagnoseArgs) -> Outcome:
     earlier = await measure.last_snapshot(run)
     looked = await measure.snapshot(run)
     probe, drill = await measure.fresh_reports(run)
-    looks = (looked.snapshot,)
+    looks: tuple[Snapshot, ...] = (looked.snapshot,)
     if earlier is not None and looked.snapshot.age_ms(earlier[1].generated_at) <= measure.FRESH_MS:
         looks = (earlier[1], looked.snapshot)
     diagnosis = diagnose(
-        Facts(looks=looks, probe=probe, drill=drill),
-        drill=measure.judge_drill(drill) if drill else None,
-        probe=measure.judge_probe(probe) if probe else None,
-        posture=looked.judgement,
-        book=run.world.book,
+        await measure.facts(run, looks, probe, drill),
+        measure.judge_drill(drill) if drill else None,
+        measure.judge_probe(probe) if probe else None,
+        looked.judgement,
+        run.world.book,
     )
     verdict = diagnosis.verdict
     sections = [suggestion_text(run.world.book, diagnosis, letter) for letter in diagnosis.suggestions[:3]]
@@ -45,10 +45,10 @@ async def _run(run: Run, args: DiagnoseArgs) -> Outcome:
         for letter in diagnosis.suggestions[:3]
     ]
     card = Card(
-        title=f"{verdict}: {diagnosis.cause}",
+        title=diagnosis.headline[:140],
         tone=verdict_tone(verdict),
         context=run.context,
-        lead=diagnosis.headline,
+        lead=inert(diagnosis.reason, 600),
         facts=posture_facts(looked.snapshot),
         sections=tuple(sections),
         next=diagnosis.next_step,

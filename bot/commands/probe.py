@@ -10,7 +10,6 @@ from bot.course import Course
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from slo.reports import Probe
 
 
 class ProbeArgs(Args):
@@ -22,14 +21,8 @@ async def _run(run: Run, args: ProbeArgs) -> Outcome:
     from bot.views import probe_rows, verdict_tone
 
     course = Course(run, "Probe", ("Probe",))
-    seen: list[Probe] = []
-
-    async def on_result(result: Probe) -> None:
-        seen.append(result)
-        await course.note(f"{len(seen)} of 5 · {result.name}")
-
     async with course.step("Probe"):
-        probed = await measure.probe(run, on_result)
+        probed = await measure.probe(run)
     verdict = probed.judgement.verdict
     card = Card(
         title=f"{verdict}: probe of {run.target.name}",

@@ -1,4 +1,4 @@
-"""``snapshot``: the reliability posture, saved masked; ``--diff`` against the last one (runbook, First 5 Minutes, 1)."""
+"""``snapshot``: the posture, saved masked; ``--diff`` against the last one (runbook, First 5 Minutes, step 1)."""
 
 from __future__ import annotations
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from playbooks.diagnosis import Diagnosis, diagnose
-from playbooks.signals import Facts
 
 from bot.card import Attachment, Button, Card, Table, Tone
 from bot.command import EXIT, Args, Command, Outcome
 from bot.course import Course
 from bot.errors import SendcatError
 from bot.redact import inert
+from playbooks.diagnosis import Diagnosis, diagnose
 from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ class Evidence:
 
 async def _run(run: Run, args: TriageArgs) -> Outcome:
     from bot import measure
+    from bot.sendcat.brake import Why
     from bot.views import follow
 
     course = Course(run, "Triage", (SNAPSHOT, PROBE, DRILL, CAUSE))
@@ -90,20 +89,22 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
 
     if run.brake.halted is None and found.looks:
         await attempt(CAUSE, "npm run reliability:snapshot", look)
-    diagnosis = diagnose(
-        Facts(
-            looks=tuple(looked.snapshot for looked in found.looks),
-            probe=found.probed.report if found.probed else None,
-            drill=found.drilled.report if found.drilled else None,
-        ),
-        drill=found.drilled.judgement if found.drilled else None,
-        probe=found.probed.judgement if found.probed else None,
-        posture=found.posture,
-        book=run.world.book,
-    )
     halted = run.brake.halted
-    if halted is not None:
+    if halted is not None and halted.reason is not Why.ABORTED:
         return _stopped(run, course, found, halted.detail)
+    facts = await measure.facts(
+        run,
+        [looked.snapshot for looked in found.looks],
+        found.probed.report if found.probed else None,
+        found.drilled.report if found.drilled else None,
+    )
+    diagnosis = diagnose(
+        facts,
+        found.drilled.judgement if found.drilled else None,
+        found.probed.judgement if found.probed else None,
+        found.posture,
+        run.world.book,
+    )
     course.mark(CAUSE, Tone.OK if found.looks else Tone.UNKNOWN, diagnosis.cause)
     return await _answer(run, course, found, diagnosis)
 
@@ -156,7 +157,8 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         "cause": diagnosis.cause,
         "headline": diagnosis.headline,
         "suggestions": list(diagnosis.suggestions),
-        "signals": [signal.to_json() for signal in diagnosis.signals],
+        "signals": [asdict(signal) for signal in diagnosis.signals],
+        "region": diagnosis.region,
         "missing": missing,
         "artifacts": saved,
     }
@@ -177,10 +179,10 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         Button(label="Post-incident checklist", line="playbook post-incident", name="playbook.post-incident")
     )
     card = Card(
-        title=f"{verdict}: {diagnosis.cause}",
+        title=diagnosis.headline[:140],
         tone=verdict_tone(verdict),
         context=run.context,
-        lead=diagnosis.headline,
+        lead=inert(diagnosis.reason, 600),
         facts=posture_facts(found.looks[-1].snapshot) if found.looks else (),
         table=table,
         sections=tuple(sections),

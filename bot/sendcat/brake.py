@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.clock import Clock
+from slo.reports import Ended
 
 FILE_LOOK_S = 0.05
 """How often the stop files are looked for; a stop by file is seen within this time."""
@@ -39,6 +40,17 @@ class Halt:
 
     reason: Why
     detail: str
+
+
+def ended(halt: Halt | None, at_ms: int) -> Ended:
+    """How a measurement ended, in the report's words; a ceiling or a deadline is a stop with its own reason."""
+    if halt is None:
+        return Ended(how="finished")
+    reason = halt.detail if halt.reason is not Why.CEILING else f"ceiling reached: {halt.detail}"
+    if halt.reason is Why.DEADLINE:
+        reason = f"deadline reached: {halt.detail}"
+    how = {Why.ABORTED: "aborted", Why.CONTROL_LOST: "control_lost"}.get(halt.reason, "stopped")
+    return Ended.model_validate({"how": how, "reason": reason, "at": at_ms})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +150,7 @@ class Brake:
     ) -> None:
         self._clock = clock
         self.limits = limits or Limits()
-        self._files = stop_files
+        self.stop_files = stop_files
         self._control = control
         self._halt: Halt | None = None
         self._started: float | None = None
@@ -168,10 +180,18 @@ class Brake:
         """None: the next request may go. Call `count` when it went."""
         if self._halt is not None:
             return self._halt
-        self.start()
-        found = self._flags() or self._ceilings(in_flight)
+        found = self.look() or self._ceilings(in_flight)
         if found is not None:
             self.halt(found)
+        return self._halt
+
+    def look(self) -> Halt | None:
+        """As `check`, without asking for a request: flags, files, control and deadline; for those who only wait."""
+        if self._halt is None:
+            self.start()
+            found = self._flags() or self._deadline()
+            if found is not None:
+                self.halt(found)
         return self._halt
 
     def count(self) -> None:
@@ -182,7 +202,7 @@ class Brake:
         now = self._clock.monotonic()
         if now - self._looked >= FILE_LOOK_S:
             self._looked = now
-            for file in self._files:
+            for file in self.stop_files:
                 if os.path.exists(file):
                     return Halt(Why.STOPPED, _words_of(file))
             lost = self._control() if self._control is not None else None
@@ -196,10 +216,13 @@ class Brake:
             return Halt(Why.CEILING, f"{limits.requests} requests in one operation")
         if limits.in_flight is not None and in_flight >= limits.in_flight:
             return Halt(Why.CEILING, f"{limits.in_flight} requests open at once")
-        assert self._started is not None
-        if limits.seconds is not None and self._clock.monotonic() - self._started >= limits.seconds:
-            return Halt(Why.DEADLINE, f"{limits.seconds / 60:g} minutes in one operation")
         return None
+
+    def _deadline(self) -> Halt | None:
+        seconds, started = self.limits.seconds, self._started
+        if seconds is None or started is None or self._clock.monotonic() - started < seconds:
+            return None
+        return Halt(Why.DEADLINE, f"{seconds / 60:g} minutes in one operation")
 
 
 def _words_of(file: Path) -> str:

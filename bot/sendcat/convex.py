@@ -23,6 +23,7 @@ from bot.clock import Clock
 from bot.config import Target
 from bot.errors import Broken, Refused, Unknown
 from bot.redact import Masker, Scrubber
+from bot.sendcat import CLIENT
 from bot.sendcat.dial import Resolve, resolve
 from bot.sendcat.mask import Mask
 from bot.sendcat.trouble import (
@@ -37,7 +38,7 @@ from bot.sendcat.trouble import (
     refused_outside,
     unanswered,
 )
-from bot.sendcat.wire import CLIENT, TIMEOUT, Answer, Wire
+from bot.sendcat.wire import TIMEOUT, Answer, Wire
 from playbooks.functions import Function, FunctionError, function
 from playbooks.knobs import REDACTED, all_knobs
 

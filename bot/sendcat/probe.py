@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from bot.clock import Clock
 from bot.config import Target
-from bot.sendcat.brake import Brake, Halt, Why
+from bot.sendcat.brake import Brake, Halt, ended
 from bot.sendcat.site import TOTAL_S, SiteAnswer, SiteClient, SiteFailed
-from slo.reports import Ended, Probe, ProbeDetails, ProbeHonest, ProbeReport, iso
+from slo.reports import Probe, ProbeDetails, ProbeHonest, ProbeReport, iso
 
 CHAT, GMAIL, WHATSAPP = "/api/chat", "/api/gmail/push", "/api/whatsapp/webhook"
 
@@ -134,14 +134,3 @@ def _judged(ask: _Ask, answer: SiteAnswer) -> Probe:
         status=answer.status,
         details=ProbeDetails.model_validate(details),
     )
-
-
-def ended(halt: Halt | None, at_ms: int) -> Ended:
-    """How a measurement ended, in the report's words; a ceiling or a deadline is a stop with its own reason."""
-    if halt is None:
-        return Ended(how="finished")
-    reason = halt.detail if halt.reason is not Why.CEILING else f"ceiling reached: {halt.detail}"
-    if halt.reason is Why.DEADLINE:
-        reason = f"deadline reached: {halt.detail}"
-    how = {Why.ABORTED: "aborted", Why.CONTROL_LOST: "control_lost"}.get(halt.reason, "stopped")
-    return Ended.model_validate({"how": how, "reason": reason, "at": at_ms})

@@ -13,15 +13,12 @@ import httpcore
 import httpx
 
 from bot.errors import Refused
+from bot.sendcat import CLIENT
 from bot.sendcat.dial import Origin, Resolve, checked_addresses, resolve, tls_context
 
 for _chatty in ("httpx", "httpcore"):
     # At INFO httpx logs whole addresses (a probe's token is one), at DEBUG httpcore logs headers (R36).
     logging.getLogger(_chatty).setLevel(logging.WARNING)
-
-VERSION = "0.1.0"
-CLIENT = f"sendcat-chatops-{VERSION}"
-"""``Convex-Client`` and ``User-Agent``: changes are attributable in the deployment's audit log."""
 
 TIMEOUT = httpx.Timeout(connect=5.0, write=10.0, read=20.0, pool=5.0)
 """Seconds; convex-http-api.md, section 5.4."""

@@ -28,10 +28,9 @@ from bot.command import Actor, Ask, Door, Place, Reply
 from bot.slack.blocks import OFFER, render, sentence
 from bot.slack.ingress import Answer, Delivery
 from bot.slack.logs import quiet_logger
+from bot.slack.manifest import COMMAND, EVENTS
 from bot.slack.payload import Click, Event, Slash, Submission, mentioned, read
 
-COMMAND = "/sendcat"
-EVENTS = ("app_mention",)
 WITHIN_S = 2.3
 """The desk's share of the 2.5 s in which a person gets an answer (safety.md, R4)."""
 

@@ -23,6 +23,10 @@ MESSAGE_CHARS = 11_500
 TABLE_ROWS = 10
 """Longer tables belong into the thread (ux.md, rule 1)."""
 SECTIONS = 20
+SECTION_CHARS = 2_900
+LEAD_CHARS = 1_500
+CODE_CHARS = 6_000
+ATTACHMENT_CHARS = 8_000
 BUTTONS = 4
 """Drawn side by side; up to five more stand in the overflow menu (ux.md, rule 4)."""
 MENU = 5
@@ -32,6 +36,7 @@ OFFER = re.compile(r"[0-9a-f]{32}")
 """A button carries only a random 128-bit id (safety.md, R11)."""
 
 _WAITING = "▫️"
+_CONTINUED = " (continued)"
 _URL = re.compile(r"https?://[^\s<>|\"'`]{1,300}")
 _ACTION = re.compile(r"[^a-z0-9._-]+")
 
@@ -65,21 +70,25 @@ def render(card: Card, *, table_fallback: bool = False) -> Message:
 
 
 def render_attachment(attachment: Attachment) -> Message:
-    """A detail as a message of the thread. Aligned text and JSON are preformatted, prose is not."""
-    title = plain(attachment.title, 150) or "Detail"
-    blocks: list[Block] = [_section(f"*{title.replace('*', '∗')}*")]
+    """A detail as a message of the thread. Aligned text and JSON are preformatted, prose is not.
+
+    What one message cannot hold comes back as `Message.overflow`, to be drawn the same way.
+    """
+    title = plain(attachment.title, 130) or "Detail"
+    heading = _section(f"*{title.replace('*', '∗')}*")
     body = attachment.text.strip("\n")
-    if body.strip():
-        if "  " in body or "\t" in body or body.lstrip()[:1] in "{[":
-            blocks.append(_preformatted(body, 9_000))
-        else:
-            blocks += [_section(paragraph) for paragraph in _paragraphs(body)]
-    while size(blocks) > MESSAGE_CHARS and len(blocks) > 1:
-        last = blocks.pop()
-        if last["type"] == "rich_text":
-            text = last["elements"][0]["elements"][0]["text"]
-            blocks.append(_preformatted(text, len(text) * 3 // 4))
-    return Message(title, blocks)
+    if not body.strip():
+        return Message(escaped(title), [heading])
+    preformatted = "  " in body or "\t" in body or body.lstrip()[:1] in "{["
+    length = ATTACHMENT_CHARS
+    while True:
+        head, rest = split(body, length)
+        blocks = [heading, *([_preformatted(head, 2 * length)] if preformatted else map(_section, _paragraphs(head)))]
+        if size(blocks) <= MESSAGE_CHARS or length < 100:
+            break
+        length = length * 2 // 3
+    more = (Attachment(title=f"{title.removesuffix(_CONTINUED)}{_CONTINUED}", text=rest),) if rest.strip() else ()
+    return Message(escaped(title), blocks, more)
 
 
 def sentence(card: Card) -> str:
@@ -88,7 +97,23 @@ def sentence(card: Card) -> str:
     lead = plain(card.lead, 400)
     end = "" if title[-1] in ".!?…" or not lead else "."
     said = f"{SYMBOL[card.tone]} {title}{end} {lead}".strip()
-    return said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped(said)
+
+
+def escaped(text: str) -> str:
+    """Escaped for a top-level ``text`` field."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def split(text: str, length: int) -> tuple[str, str]:
+    """The first ``length`` characters, cut at the end of a line or word where there is one, and the rest."""
+    if len(text) <= length:
+        return text, ""
+    for mark in ("\n", " "):
+        at = text.rfind(mark, length // 2, length)
+        if at > 0:
+            return text[:at], text[at + 1 :]
+    return text[:length], text[length:]
 
 
 def size(blocks: list[Block]) -> int:
@@ -108,7 +133,7 @@ def _blocks(card: Card, table_fallback: bool) -> Iterator[Block]:
     if card.context.strip():
         yield _context(card.context)
     if card.lead.strip():
-        yield _section(card.lead, 1500)
+        yield _section(card.lead, LEAD_CHARS)
     if card.steps:
         yield _section("\n".join(_step(step) for step in card.steps))
     if card.facts:
@@ -116,12 +141,12 @@ def _blocks(card: Card, table_fallback: bool) -> Iterator[Block]:
     if card.table is not None and card.table.columns:
         if card.table.caption.strip():
             yield _context(card.table.caption)
-        yield _preformatted(aligned(card.table), 6_000) if table_fallback else _table(card.table)
+        yield _preformatted(aligned(card.table), CODE_CHARS) if table_fallback else _table(card.table)
     for section in card.sections:
         if section.strip():
             yield _section(section)
     if card.code.strip():
-        yield _preformatted(card.code, 6_000)
+        yield _preformatted(card.code, CODE_CHARS)
     if card.next.strip():
         yield _section(f"*Next:* {card.next}", 1000)
     elements = list(_actions(card.buttons))
@@ -143,7 +168,7 @@ def _plain_text(text: str, limit: int) -> Block:
     return {"type": "plain_text", "text": plain(text, limit) or "–", "emoji": False}
 
 
-def _section(text: str, limit: int = 2900) -> Block:
+def _section(text: str, limit: int = SECTION_CHARS) -> Block:
     return {"type": "section", "text": _mrkdwn(text, limit)}
 
 
@@ -185,25 +210,25 @@ def _cell(cell: Cell, limit: int = 120) -> str:
     return " ".join(f"{literal(cell.text, limit) or '–'} {SYMBOL[cell.tone]}".split())
 
 
-def _rows(table: Table) -> list[list[str]]:
+def _rows(table: Table, most: int = 99) -> list[list[str]]:
     """Header and rows as texts, every row as long as the header, no cell empty."""
     count = min(len(table.columns), 20)
     header = [" ".join(literal(column, 60).split()) or "–" for column in table.columns[:count]]
     blank = Cell(text="–")
-    return [header] + [[_cell(cell) for cell in (row + (blank,) * count)[:count]] for row in table.rows[:99]]
+    return [header] + [[_cell(cell) for cell in (row + (blank,) * count)[:count]] for row in table.rows[:most]]
 
 
 def _table(table: Table) -> Block:
     return {"type": "table", "rows": [[{"type": "raw_text", "text": text} for text in row] for row in _rows(table)]}
 
 
-def aligned(table: Table) -> str:
-    """The table in a fixed-width font: columns side by side, two blanks between them."""
-    rows = _rows(table)
-    widths = [max(width(row[i]) for row in rows) for i in range(len(rows[0]))]
+def aligned(table: Table, rows: int = 99) -> str:
+    """The first rows of a table in a fixed-width font: columns side by side, two blanks between them."""
+    drawn = _rows(table, rows)
+    widths = [max(width(row[i]) for row in drawn) for i in range(len(drawn[0]))]
     return "\n".join(
         "  ".join(text + " " * (space - width(text)) for text, space in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        for row in drawn
     )
 
 
@@ -251,16 +276,11 @@ def _actions(buttons: tuple[Button, ...]) -> Iterator[Block]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Blank-line paragraphs, joined so that no message needs more than a few blocks."""
-    pieces: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        for start in range(0, len(paragraph), 2_800):
-            piece = paragraph[start : start + 2_800]
-            if pieces and len(pieces[-1]) + len(piece) < 2_700:
-                pieces[-1] += "\n\n" + piece
-            else:
-                pieces.append(piece)
-    return pieces[:40]
+    """Pieces that each fit a section once they are escaped."""
+    if len(mrkdwn(text, 10_000_000)) <= SECTION_CHARS:
+        return [text] if text.strip() else []
+    head, rest = split(text, len(text) // 2)
+    return _paragraphs(head) + _paragraphs(rest)
 
 
 # -- fitting ------------------------------------------------------------------------------------------------------
@@ -269,9 +289,18 @@ def _paragraphs(text: str) -> list[str]:
 def _bounded(card: Card, overflow: list[Attachment]) -> Card:
     """The limits that hold whatever the size: rows of the table, number of sections, links and steps."""
     changed: dict[str, Any] = {}
-    if card.table is not None and len(card.table.rows) > TABLE_ROWS:
-        overflow.append(Attachment(title=card.table.caption or "All rows", text=aligned(card.table)))
-        changed["table"] = card.table.model_copy(update={"rows": card.table.rows[:TABLE_ROWS]})
+    if card.table is not None:
+        drawn = aligned(card.table, rows=len(card.table.rows)) if card.table.columns else ""
+        if len(card.table.rows) > TABLE_ROWS or len(drawn) > CODE_CHARS:
+            overflow.append(Attachment(title=card.table.caption or "All rows", text=drawn))
+            short = card.table.model_copy(update={"rows": card.table.rows[:TABLE_ROWS]})
+            changed["table"] = short if len(aligned(short)) <= CODE_CHARS else None
+    if len(mrkdwn(card.lead, 10_000_000)) > LEAD_CHARS:
+        overflow.append(Attachment(title="In full", text=card.lead))
+    if any(len(mrkdwn(section, 10_000_000)) > SECTION_CHARS for section in card.sections[:SECTIONS]):
+        overflow.append(Attachment(title="Evidence in full", text="\n\n".join(card.sections[:SECTIONS])))
+    if len(card.code) > CODE_CHARS - 100:
+        card = _shorter_code(card, overflow)
     if len(card.sections) > SECTIONS:
         overflow.append(Attachment(title="More evidence", text="\n\n".join(card.sections[SECTIONS:])))
         changed["sections"] = card.sections[:SECTIONS]
@@ -302,7 +331,7 @@ def _no_table(card: Card, overflow: list[Attachment]) -> Card:
         return card
     title = card.table.caption or "All rows"
     if not any(item.title == title for item in overflow):
-        overflow.append(Attachment(title=title, text=aligned(card.table)))
+        overflow.append(Attachment(title=title, text=aligned(card.table, rows=len(card.table.rows))))
     return card.model_copy(update={"table": None})
 
 
@@ -328,7 +357,7 @@ def _bare(card: Card, overflow: list[Attachment]) -> Card:
         update={"lead": plain(card.lead, 300), "next": plain(card.next, 200), "banner": plain(card.banner, 200)}
         | {"context": plain(card.context, 200), "footer": "", "links": ()}
     )
-    return card if small == card else small
+    return card if small == card else small  # the second time nothing changes, which ends the shrinking
 
 
 def _put_first(overflow: list[Attachment], title: str, text: str) -> None:

@@ -265,20 +265,23 @@ class Poster:
                 await self._store.write(lambda tx: outbox.failed(tx, letter.id, outcome.error or outcome.how))
 
     def _sent(self, tx: Tx, letter: Letter, outcome: Outcome, message: Message) -> None:
-        """Sent, and in the same step what did not fit the card goes into its thread."""
+        """Sent, and in the same step what did not fit goes into the thread, once the text is final."""
         outbox.sent(tx, letter.id, letter.revision, outcome.ts or letter.ts)
-        if letter.kind == "card" and letter.final and letter.thread_ts is None:
-            for number, rest in enumerate(message.overflow, 1):
-                outbox.put(
-                    tx,
-                    f"{letter.key}:rest:{number}",
-                    channel=letter.channel,
-                    kind="reply",
-                    text=f"{rest.title}\n{rest.text}",
-                    thread_of=letter.key,
-                    op=letter.op,
-                    final=True,
-                )
+        if letter.kind == "ephemeral" or (letter.kind == "card" and not letter.final):
+            return
+        in_thread = letter.kind == "reply" or letter.thread_ts is not None
+        for number, rest in enumerate(message.overflow, 1):
+            outbox.put(
+                tx,
+                f"{letter.key}:rest:{number}",
+                channel=letter.channel,
+                kind="reply",
+                text=f"{rest.title}\n{rest.text}",
+                thread_of=letter.thread_of if in_thread else letter.key,
+                thread_ts=letter.thread_ts if in_thread and letter.thread_of is None else None,
+                op=letter.op,
+                final=letter.final,
+            )
 
     async def _look(self, letter: Letter) -> None:
         """An unclear message: found, it stands and is edited when newer; certainly not there, it is sent again."""

@@ -99,9 +99,7 @@ def render(card: Card, draw: Names) -> RenderableType:
         for at, column in enumerate(card.table.columns):
             table.add_column(column, no_wrap=at == 0, overflow="fold")
         for row in card.table.rows:
-            table.add_row(
-                *(Text(f"{cell.text} {SYMBOL[cell.tone]}".rstrip(), style=_STYLE[cell.tone]) for cell in row)
-            )
+            table.add_row(*(Text(f"{cell.text} {SYMBOL[cell.tone]}".rstrip(), style=_STYLE[cell.tone]) for cell in row))
         parts += [Text(""), table]
     for section in card.sections:
         parts += [Text(""), spans(section, draw)]
@@ -139,7 +137,9 @@ class Progress:
 
         self._draw = draw
         self._console = console or Console(stderr=True, highlight=False)
-        self._live = Live(console=self._console, transient=True, auto_refresh=False) if self._console.is_terminal else None
+        self._live = (
+            Live(console=self._console, transient=True, auto_refresh=False) if self._console.is_terminal else None
+        )
         self._said: set[str] = set()
         self._started = False
 

@@ -1,7 +1,7 @@
 """The leader's socket: terminal commands go through the process that leads (INTERFACES.md, section 2; R29).
 
-JSON lines. The client sends one request; the leader answers with a ``reply``, then each ``card`` as it changes, then the
-``outcome``. The peer's uid, told by the kernel, is the terminal's identity.
+JSON lines. The client sends one request; the leader answers with a ``reply``, then each ``card`` as it changes, then
+the ``outcome``. The peer's uid, told by the kernel, is the terminal's identity.
 """
 
 from __future__ import annotations

@@ -196,9 +196,7 @@ def test_the_admission_estimate_corrects_for_sampling(snapshot: Build) -> None:
         ("toolQueueAlerts.alertsInWindow", 250, "toolQueueAlerts"),
     ],
 )
-def test_a_part_at_its_limit_is_known_to_be_cut_off(
-    snapshot: Build, path: str, full: int, section: str
-) -> None:
+def test_a_part_at_its_limit_is_known_to_be_cut_off(snapshot: Build, path: str, full: int, section: str) -> None:
     """The table "Exact or sampled?", at the limit and one below it."""
     assert [item.section for item in snapshot("idle", {path: full}).truncated_sections()] == [section]
     assert snapshot("idle", {path: full - 1}).truncated_sections() == ()

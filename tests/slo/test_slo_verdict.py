@@ -58,7 +58,7 @@ def test_what_is_not_a_finite_number_decides_nothing(bad: float | None) -> None:
     """Neither as a value nor as a limit, in either direction; and it never reaches JSON."""
     for comparison in ("<=", ">="):
         for value, limit in ((bad, 1.0), (1.0, bad), (bad, bad)):
-            made = judge("x", value, limit, scope="/x", unit="rate", comparison=comparison)  # type: ignore[arg-type]
+            made = judge("x", value, limit, scope="/x", unit="rate", comparison=comparison)
             assert made.verdict is Verdict.INCOMPLETE
             assert made.reason
             assert "NaN" not in made.model_dump_json()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from bot.practice.slack.tiers import Tiers
 
 NO_TOKEN = frozenset({"blocks.validate"})
 CHECKS_SCOPE_BY_PLACE = frozenset({"conversations.list"})
+KEPT_CALLS = 20_000
 
 
 @dataclass(frozen=True)
@@ -43,29 +44,30 @@ class Answer:
 
 
 class WebApi:
-    """Every method behind one door. ``calls`` keeps what was asked, for tests that count effects."""
+    """Every method behind one door. ``calls`` keeps the latest calls; ``count`` and ``counts`` forget none."""
 
     def __init__(self, house: House, faults: Faults, tiers: Tiers) -> None:
         self.house, self.faults, self.tiers = house, faults, tiers
         self.bot_token = "xoxb-practice-" + secrets.token_hex(16)
         self.app_token = f"xapp-1-{house.workspace.app_id}-practice-" + secrets.token_hex(16)
-        self.calls: list[Call] = []
+        self.calls: deque[Call] = deque(maxlen=KEPT_CALLS)
+        self._made: Counter[tuple[str, bool]] = Counter()
         self.socket_tickets: dict[str, int] = {}
 
     def count(self, method: str, *, applied: bool | None = True) -> int:
         """How many calls of a method had their effect (``applied=None``: how many were made)."""
-        return sum(1 for c in self.calls if c.method == method and (applied is None or c.applied is applied))
+        return sum(times for (name, had), times in self._made.items() if name == method and applied in (None, had))
 
     def counts(self) -> Counter[str]:
         """Effects by method."""
-        return Counter(call.method for call in self.calls if call.applied)
+        return Counter({name: times for (name, applied), times in self._made.items() if applied})
 
     async def call(self, method: str, token: str | None, args: Json) -> Answer:
         """One call from arguments to answer."""
         if self.faults.down != "no":
             gone = Answer({"ok": False, "error": "service_unavailable"}, 503, drop=self.faults.down == "drop")
             return self._recorded(method, args, gone, applied=False)
-        fault = self.faults.for_call(method) if method in METHODS else None
+        fault = self.faults.for_call(method)
         if fault and not fault.apply:
             return self._recorded(method, args, await self._failed(fault), applied=False)
         answer = self._applied(method, token, args)
@@ -90,6 +92,7 @@ class WebApi:
     def _recorded(self, method: str, args: Json, answer: Answer, *, applied: bool) -> Answer:
         error = None if answer.body.get("ok") else str(answer.body.get("error"))
         at_ms = self.house.workspace.clock.now_ms()
+        self._made[method, applied] += 1
         self.calls.append(Call(method, args, applied, error, answer.status, not answer.drop, at_ms, answer.body))
         return answer
 

@@ -51,7 +51,9 @@ def caption(element: Json) -> str:
     return str(text.get("text", "")) if isinstance(text, dict) else ""
 
 
-def find(blocks: list[Json], wanted: str, *, block_id: str | None = None, value: str | None = None) -> tuple[Json, Json]:
+def find(
+    blocks: list[Json], wanted: str, *, block_id: str | None = None, value: str | None = None
+) -> tuple[Json, Json]:
     """The (block, element) with that action_id or caption; ``LookupError`` names what there is."""
     there = list(interactive(blocks))
     for match in (lambda e: e["action_id"] == wanted, lambda e: caption(e) == wanted):

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Literal
@@ -22,6 +23,7 @@ from bot.practice.slack.refusal import Json
 from bot.practice.slack.socket_mode import SocketHub
 
 Kind = Literal["slash_commands", "interactive", "events_api"]
+KEPT = 2_000
 _AGENT = "Slackbot 1.0 (+https://api.slack.com/robots)"
 
 
@@ -45,6 +47,7 @@ class HttpDelivery:
     """Signed POSTs to a request URL, or straight into an ASGI application.
 
     An answer later than three seconds is not awaited further; the application's work goes on, as it does with Slack.
+    ``requests`` keeps the latest bodies with their headers, so that a test can replay one.
     """
 
     def __init__(self, *, secret: str, clock: Clock, url: str | None = None, app: ASGIApp | None = None) -> None:
@@ -56,6 +59,7 @@ class HttpDelivery:
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         self._client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=30.0, limits=limits)
         self._running: set[asyncio.Task[httpx.Response]] = set()
+        self.requests: deque[tuple[bytes, dict[str, str]]] = deque(maxlen=KEPT)
 
     def signed(self, body: bytes, content_type: str) -> dict[str, str]:
         """The headers of a genuine request with this body, now."""
@@ -70,6 +74,7 @@ class HttpDelivery:
 
     async def send(self, body: bytes, headers: dict[str, str], timeout_s: float) -> Ack:
         """One POST, exactly as given; also the way to send a forged or an old one."""
+        self.requests.append((body, headers))
         task = asyncio.ensure_future(self._client.post(self.url, content=body, headers=headers))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -104,7 +109,7 @@ class Delivery:
         self.hub, self.faults = hub, faults
         self.http: HttpDelivery | None = None
         self.timeout_s = ACK_TIMEOUT_S
-        self.sent: list[tuple[Kind, Json]] = []
+        self.sent: deque[tuple[Kind, Json]] = deque(maxlen=KEPT)
         self._background: set[asyncio.Task[None]] = set()
 
     @property

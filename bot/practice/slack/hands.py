@@ -74,7 +74,9 @@ class Hands:
         if (hindered := self._hindered(person, where)) is not None:
             raise SlackRefusal(str(hindered.error))
         words = self.payloads.escaped(text)
-        message = self.workspace.post(Message(self.workspace.next_ts(), where.id, person.id, words, thread_ts=thread_ts))
+        message = self.workspace.post(
+            Message(self.workspace.next_ts(), where.id, person.id, words, thread_ts=thread_ts)
+        )
         ack = not_sent("not_subscribed")
         mentioned = f"<@{self.workspace.bot_user_id}>" in words
         if self.workspace.bot_user_id not in where.members:
@@ -145,7 +147,9 @@ class Hands:
         held = blocks.typed_value(element, _overflow_choice(element, choice))
         return await self._touch(user, found, block, element, held)
 
-    async def suggest(self, user: str, target: Json | str, action: str, typed: str, *, channel: str | None = None) -> Ack:
+    async def suggest(
+        self, user: str, target: Json | str, action: str, typed: str, *, channel: str | None = None
+    ) -> Ack:
         """Type into an external menu; the ack's JSON holds the options."""
         person, found = self.workspace.person(user), self.targets.find(user, target, channel)
         block, element = blocks.find(found.blocks, action)
@@ -219,7 +223,7 @@ class Hands:
     # forms and Home --------------------------------------------------------------------------------------------
 
     async def submit(self, user: str, view_id: str, values: Json | None = None) -> Ack:
-        """Send a form. ``values`` by block id: ``{action_id: {...}}`` as Slack holds it, or just what is typed or chosen."""
+        """Send a form. ``values`` by block id: ``{action_id: {...}}`` as Slack holds it, or what is typed or chosen."""
         person, view = self.workspace.person(user), self._own_view(user, view_id)
         self._fill(view, values or {})
         view.errors = {

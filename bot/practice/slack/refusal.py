@@ -15,9 +15,7 @@ class SlackRefusal(Exception):
     of ``invalid_blocks``); ``status`` and ``headers`` are those of the HTTP answer (429 carries ``Retry-After``).
     """
 
-    def __init__(
-        self, error: str, *, status: int = 200, headers: dict[str, str] | None = None, **extra: Any
-    ) -> None:
+    def __init__(self, error: str, *, status: int = 200, headers: dict[str, str] | None = None, **extra: Any) -> None:
         super().__init__(error)
         self.error = error
         self.status = status

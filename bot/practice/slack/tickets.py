@@ -11,6 +11,7 @@ from bot.practice.slack.refusal import SlackRefusal
 TRIGGER_LIFE_MS = 3_000
 RESPONSE_LIFE_MS = 30 * 60 * 1000
 RESPONSE_POSTS = 5
+KEPT = 10_000
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Triggers:
         now_ms = self.clock.now_ms()
         trigger_id = f"{now_ms}.{secrets.randbelow(10**12):012d}.{secrets.token_hex(16)}"
         self._issued[trigger_id] = Trigger(trigger_id, user, now_ms)
+        while len(self._issued) > KEPT:
+            del self._issued[next(iter(self._issued))]
         return trigger_id
 
     def exchange(self, trigger_id: object) -> str:
@@ -84,6 +87,8 @@ class ResponseUrls:
         token = secrets.token_urlsafe(24)
         fresh = ResponseUrl(token, channel, user, self.clock.now_ms(), original_ts, ephemeral, thread_ts)
         self._issued[token] = fresh
+        while len(self._issued) > KEPT:
+            del self._issued[next(iter(self._issued))]
         return fresh
 
     def use(self, token: str) -> ResponseUrl:

@@ -57,7 +57,7 @@ class StoredFile:
 
 @dataclass
 class Message:
-    """One message of a channel. ``ts`` is its id; ``thread_ts`` names the parent (a parent with replies names itself)."""
+    """One message of a channel; ``ts`` is its id, ``thread_ts`` its parent's (a parent with replies names itself)."""
 
     ts: str
     channel: str

@@ -1,4 +1,4 @@
-"""The Web API methods of the practice Slack, one table. A method takes the house and the arguments, and answers JSON."""
+"""The Web API methods, one table. A method takes the house and the arguments, and answers JSON."""
 
 from __future__ import annotations
 

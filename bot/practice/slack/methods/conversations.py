@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.practice.slack.methods.house import House, Method, flag, joined, page_of, place, required, the_message, writable
+from bot.practice.slack.methods.house import (
+    House,
+    Method,
+    flag,
+    joined,
+    page_of,
+    place,
+    required,
+    the_message,
+    writable,
+)
 from bot.practice.slack.people import Channel, ChannelKind
 from bot.practice.slack.refusal import Json, SlackRefusal
 from bot.practice.slack.workspace import Message
@@ -54,9 +64,7 @@ def members(house: House, args: Json) -> Json:
 def _between(found: list[Message], args: Json) -> list[Message]:
     oldest, latest = float(args.get("oldest") or 0), float(args.get("latest") or "inf")
     inclusive = flag(args, "inclusive")
-    return [
-        m for m in found if oldest < float(m.ts) < latest or (inclusive and float(m.ts) in (oldest, latest))
-    ]
+    return [m for m in found if oldest < float(m.ts) < latest or (inclusive and float(m.ts) in (oldest, latest))]
 
 
 def _said(house: House, page: list[Message], args: Json) -> list[Json]:

@@ -180,7 +180,9 @@ async function move(change) {
   composer.text = drafts.get(`${place.as}/${place.channel}`) ?? "";
 }
 
-const become = (id) => move({ as: id, thread: null });
+async function become(id) {
+  await move({ as: id, thread: null });
+}
 
 async function goChannel(id) {
   await move({ channel: id, surface: "channel", thread: id === place.channel ? place.thread : null });
@@ -241,7 +243,8 @@ function drawChannel(known, name, messages, pins) {
   lead.show([known?.kind, name, items.length === 0], () => [
     h("div", { class: "lead-mark" }, known?.kind === "dm" ? "💬" : icon(known?.kind === "private" ? "lock" : "hash")),
     h("h2", null, known?.kind === "dm" ? name : `#${name}`),
-    h("p", null, known?.topic ? `${known.topic} ` : "", items.length === 0 ? "Nothing has been said here yet. Type " : "This is where the channel begins. Type ", h("code", null, "/"), " to see what the app can do."),
+    known?.topic && h("p", null, known.topic),
+    h("p", null, items.length === 0 ? "Nothing has been said here yet. Type " : "This is where the channel begins. Type ", h("code", null, "/"), " to see what the app can do."),
   ]);
   stream.show(`${place.as}/${place.channel}`, items, pins);
   composer.placeholder = known?.kind === "dm" ? `Message ${name}` : `Message #${name}`;

@@ -70,8 +70,13 @@ function part(data, parent, surface) {
   return (isInteractive(data?.type) && element(data, parent, surface)) || unknown("element", data?.type);
 }
 
-const context = (data, surface) => h("div", null, (data.elements ?? []).map((item) => part(item, data, surface)));
-const actions = (data, surface) => h("div", { role: "group" }, (data.elements ?? []).map((item) => part(item, data, surface)));
+function context(data, surface) {
+  return h("div", null, (data.elements ?? []).map((item) => part(item, data, surface)));
+}
+
+function actions(data, surface) {
+  return h("div", { role: "group" }, (data.elements ?? []).map((item) => part(item, data, surface)));
+}
 
 function divider() {
   return h("hr");
@@ -79,7 +84,7 @@ function divider() {
 
 function table(data) {
   const settings = data.column_settings ?? [];
-  const classes = (index) => `align-${settings[index]?.align ?? "left"}${settings[index]?.is_wrapped === false ? " nowrap" : ""}`;
+  const classes = (index) => `align-${settings[index]?.align ?? "left"}${settings[index]?.is_wrapped ? "" : " nowrap"}`;
   const [head, ...body] = data.rows ?? [];
   const row = (cells, tag) =>
     h("tr", null, cells.map((cell, index) => h(tag, { class: classes(index), scope: tag === "th" ? "col" : null }, tableCell(cell))));
@@ -130,7 +135,9 @@ function input(data, surface) {
   );
 }
 
-const file = (data) => h("div", null, h("span", { class: "file-chip" }, `File ${data.external_id ?? ""} (${data.source ?? "remote"})`));
+function file(data) {
+  return h("div", null, h("span", { class: "file-chip" }, `File ${data.external_id ?? ""} (${data.source ?? "remote"})`));
+}
 
 function alert(data) {
   const level = ["info", "warning", "error", "success"].includes(data.level ?? data.style) ? (data.level ?? data.style) : "default";

@@ -57,7 +57,9 @@ export class Composer {
 
   #grow() {
     this.field.style.setProperty("height", "auto");
-    this.field.style.setProperty("height", `${Math.min(this.field.scrollHeight, 200)}px`);
+    const needed = this.field.scrollHeight;
+    // A field that is not on screen measures nothing; its natural one line is right then.
+    if (needed > 0) this.field.style.setProperty("height", `${Math.min(needed, 200)}px`);
     this.button.disabled = this.field.value.trim() === "";
   }
 

@@ -68,7 +68,9 @@ def page(browser: Browser, address: str, viewport: tuple[int, int]) -> Iterator[
     context.set_default_timeout(8000)
     troubles: list[str] = []
     opened = context.new_page()
-    opened.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on(
+        "console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None
+    )
     opened.on("pageerror", lambda error: troubles.append(str(error)))
     opened.goto(address)
     opened.get_by_test_id("message").first.wait_for()

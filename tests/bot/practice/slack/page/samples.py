@@ -107,9 +107,7 @@ def running(step: int = 2, elapsed: str = "0:41") -> Json:
     marks = ["✅" if n < step else "⏳" if n == step else "▫️" for n in range(1, 5)]
     names = ["Snapshot", "Probe", "Quick drill", "Cause check"]
     details = ["1.2 s · taken 14:02", "40 s of at most 2 min", "", ""]
-    lines = [
-        f"{mark} *{name}*   {detail}".rstrip() for mark, name, detail in zip(marks, names, details, strict=True)
-    ]
+    lines = [f"{mark} *{name}*   {detail}".rstrip() for mark, name, detail in zip(marks, names, details, strict=True)]
     text = f"Triage is running, step {step} of 4"
     return message(
         0.5,
@@ -337,8 +335,8 @@ def checklist() -> Json:
 HOSTILE = (
     "<script>window.broken = 1</script> <img src=x onerror=window.broken=2> "
     "<javascript:window.broken=3|click me> &lt;b onmouseover=window.broken=4&gt;bold&lt;/b&gt; "
-    "<http://127.0.0.1/\"onclick=\"window.broken=5|a link> *<svg onload=window.broken=6>* "
-    "`<iframe srcdoc=x>` <!channel|<img src=x onerror=window.broken=7>> :smile:\" onload=window.broken=8"
+    '<http://127.0.0.1/"onclick="window.broken=5|a link> *<svg onload=window.broken=6>* '
+    '`<iframe srcdoc=x>` <!channel|<img src=x onerror=window.broken=7>> :smile:" onload=window.broken=8'
 )
 
 
@@ -375,7 +373,13 @@ def hostile() -> Json:
         ],
         attachments=[{"color": "red;background:url(javascript:1)", "title": "<b>t</b>", "text": HOSTILE}],
         files=[
-            {"id": "F2", "name": "<img src=x>.png", "url": "javascript:window.broken=17", "mimetype": "image/png", "size": 1}
+            {
+                "id": "F2",
+                "name": "<img src=x>.png",
+                "url": "javascript:window.broken=17",
+                "mimetype": "image/png",
+                "size": 1,
+            }
         ],
         username="<script>window.broken = 18</script>",
     )
@@ -409,7 +413,9 @@ def zoo() -> Json:
                 {"type": "radio_buttons", "action_id": "zoo.radio", "options": options, "initial_option": options[1]},
                 {"type": "checkboxes", "action_id": "zoo.boxes", "options": options},
             ),
-            context("*bold* _italic_ ~struck~ `code` :hourglass_flowing_sand: <!here> BULKHEAD_OR_PRI_MAX a*b*c 2 * 3 * 4"),
+            context(
+                "*bold* _italic_ ~struck~ `code` :hourglass_flowing_sand: <!here> BULKHEAD_OR_PRI_MAX a*b*c 2 * 3 * 4"
+            ),
             section(
                 "&gt; quoted &amp; calm\n&gt; second line\n• first\n• second\n1. one\n2. two\n"
                 "```\nnpx convex run reliability:snapshot '{}' --prod\n```\nafter https://example.test/a?b=c. end"
@@ -425,7 +431,9 @@ def zoo() -> Json:
                             "elements": [
                                 {
                                     "type": "rich_text_section",
-                                    "elements": [{"type": "text", "text": "CIRCUIT_OR_COOLDOWN_MS", "style": {"code": True}}],
+                                    "elements": [
+                                        {"type": "text", "text": "CIRCUIT_OR_COOLDOWN_MS", "style": {"code": True}}
+                                    ],
                                 }
                             ],
                         },
@@ -434,8 +442,16 @@ def zoo() -> Json:
                     ],
                 ],
             },
-            {"type": "markdown", "text": "## Report\n**3** of `4` checks\n\n1. first\n2. second\n\n> calm\n\n| a | b |\n|---|---|\n| 1 | 2 |"},
-            {"type": "image", "image_url": "/files/F3/p95.svg", "alt_text": "chat p95 over 20 minutes", "title": plain("Chat p95")},
+            {
+                "type": "markdown",
+                "text": "## Report\n**3** of `4` checks\n\n1. first\n2. second\n\n> calm\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+            },
+            {
+                "type": "image",
+                "image_url": "/files/F3/p95.svg",
+                "alt_text": "chat p95 over 20 minutes",
+                "title": plain("Chat p95"),
+            },
             {"type": "image", "image_url": "https://elsewhere.test/x.png", "alt_text": "a chart"},
             {"type": "data_visualization", "title": "later"},
             actions("odd", {"type": "hologram", "action_id": "zoo.odd"}),
@@ -453,7 +469,12 @@ def modal() -> Json:
         "submit": plain("Approve"),
         "close": plain("Cancel"),
         "blocks": [
-            {"type": "alert", "block_id": "al", "level": "warning", "text": mrkdwn("*gmail p95* is within 20 % of its limit.")},
+            {
+                "type": "alert",
+                "block_id": "al",
+                "level": "warning",
+                "text": mrkdwn("*gmail p95* is within 20 % of its limit."),
+            },
             section("Release *2026.11.23-2* (`4c1e9ab`) goes to *production*.", block_id="what"),
             {
                 "type": "input",
@@ -582,8 +603,18 @@ def app() -> Json:
         "bot_user_id": BOT,
         "commands": [{"command": "/sendcat", "description": "Sendcat's reliability runbook", "usage_hint": hint}],
         "shortcuts": [
-            {"name": "Add to timeline", "type": "message", "callback_id": "timeline.add", "description": "Keep this message"},
-            {"name": "Start Sendcat triage", "type": "global", "callback_id": "triage.start", "description": "Where you are"},
+            {
+                "name": "Add to timeline",
+                "type": "message",
+                "callback_id": "timeline.add",
+                "description": "Keep this message",
+            },
+            {
+                "name": "Start Sendcat triage",
+                "type": "global",
+                "callback_id": "triage.start",
+                "description": "Where you are",
+            },
         ],
         "connected": True,
         "mode": "socket",
@@ -595,7 +626,9 @@ def conversation() -> list[Json]:
     return [
         message(-6, LEAD, "Chat feels slow for me and two customers wrote in. Anyone looking? :eyes:"),
         message(-5.5, ONCALL, f"Looking. <@{BOT}> is invited, starting triage."),
-        message(-5.2, ONCALL, "Sentry: <http://127.0.0.1/issue|CHAT-1182>, p95 above *14 s* since `13:57`", edited=True),
+        message(
+            -5.2, ONCALL, "Sentry: <http://127.0.0.1/issue|CHAT-1182>, p95 above *14 s* since `13:57`", edited=True
+        ),
         running(),
         triage_result(),
         gate(),

@@ -184,4 +184,3 @@ def serving(workspace: Workspace) -> Iterator[str]:
         workspace.closing = True
         server.should_exit = True
         thread.join(timeout=10)
-

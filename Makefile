@@ -1,0 +1,40 @@
+# The few things one does here. Each makes .venv when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FAULT ?= F
+
+.PHONY: demo test prove bench lint format manifest clean
+
+demo: $(VENV)/ready ## the whole product on loopback, with a fault: make demo FAULT=B, make demo ONCE=1
+	@$(BIN)/sendcat demo --fault=$(FAULT) $(if $(ONCE),--once)
+
+test: lint ## lint, types, import rules, tests
+	@$(BIN)/pytest -n 2 -m "not prove"
+
+prove: $(VENV)/ready ## the long proofs: kill loops, fuzzing, soak
+	@$(BIN)/pytest -n 2 -m prove --timeout=1800
+
+bench: $(VENV)/ready ## speed, as a table and bench.json
+	@$(BIN)/python -m tests.bench
+
+lint: $(VENV)/ready
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+format: $(VENV)/ready
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
+
+manifest: $(VENV)/ready ## write manifest.yml from the list of commands
+	@$(BIN)/sendcat manifest > manifest.yml
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .sendcat .output .mypy_cache .ruff_cache .pytest_cache

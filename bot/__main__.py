@@ -1,0 +1,8 @@
+"""``python -m bot``: the console script without its name."""
+
+from __future__ import annotations
+
+from bot.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The practice control surface: faults, switches and time, for other processes such as the demo."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Protocol
+
+from bot.practice.sendcat.deployment import Deployment
+from bot.practice.sendcat.values import Document
+from bot.practice.sendcat.wire import Answer, Request
+
+KEY_HEADER = b"x-practice-key"
+Option = bool | int | float | str
+
+
+class FaultDesk(Protocol):
+    """Who puts faults in and takes them out."""
+
+    def inject(self, fault: str, *, variant: str | None = None, **options: Option) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def active(self) -> list[str]: ...
+
+    def catalogue(self) -> list[Mapping[str, str]]: ...
+
+
+class Control:
+    """``/_practice/...`` on the API host, behind the practice key; no part of the product."""
+
+    def __init__(self, deployment: Deployment, faults: FaultDesk, key: str | None = None) -> None:
+        self._deployment = deployment
+        self._faults = faults
+        self.key = key or secrets.token_hex(16)
+
+    async def answer(self, request: Request) -> Answer:
+        given = request.header(KEY_HEADER) or ""
+        if not hmac.compare_digest(given.encode(), self.key.encode()):
+            return Answer.json({"error": "X-Practice-Key is missing or wrong"}, 403)
+        try:
+            return self._do(request)
+        except ValueError as error:
+            return Answer.json({"error": str(error)}, 400)
+
+    def _do(self, request: Request) -> Answer:
+        body = request.json() if request.body else {}
+        if not isinstance(body, dict):
+            raise ValueError("the body is a JSON object")
+        match request.method, request.path:
+            case "GET", "/_practice/state":
+                pass
+            case "GET", "/_practice/faults":
+                return Answer.json({"faults": list(self._faults.catalogue())})
+            case "POST", "/_practice/fault":
+                options = dict(body)
+                fault, variant = options.pop("fault", None), options.pop("variant", None)
+                if not isinstance(fault, str) or not (variant is None or isinstance(variant, str)):
+                    raise ValueError("a fault is a letter, its variant a name")
+                self._faults.inject(fault, variant=variant, **options)
+            case "POST", "/_practice/clear":
+                self._faults.clear()
+            case "POST", "/_practice/switches":
+                self._deployment.switches.update(**body)
+            case "POST", "/_practice/advance":
+                ms = body.get("ms")
+                if not isinstance(ms, int) or isinstance(ms, bool):
+                    raise ValueError("ms is a whole number of milliseconds")
+                self._deployment.clock.advance(ms)
+            case _:
+                return Answer.json({"error": f"no such control: {request.method} {request.path}"}, 404)
+        return Answer.json(self._state())
+
+    def _state(self) -> Document:
+        switches = asdict(self._deployment.switches)
+        return {
+            "name": self._deployment.name,
+            "nowMs": self._deployment.settle(),
+            "faults": list(self._faults.active()),
+            "switches": switches,
+            "counters": self._deployment.counters.report(),
+            "forecastStreams": self._deployment.forecast_streams,
+            "sentryWarnings": [asdict(warning) for warning in self._deployment.warnings.sent],
+        }

@@ -1,0 +1,132 @@
+"""The Slack app's manifest, from the list of commands and of listeners (platform.md, section 5).
+
+``manifest.yml`` is what `to_yaml` makes of it; a test holds the file, the listeners and the Web API methods in use
+against each other, and all of it against Slack's own schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from bot.command import Command, Door
+
+COMMAND = "/sendcat"
+EVENTS = ("app_mention",)
+"""Events with a listener (`bot.slack.app`)."""
+
+SCOPES: dict[str, str] = {
+    "app_mentions:read": "mentions work as commands",
+    "channels:history": "after a lost answer: look before posting again",
+    "channels:read": "is this a listed channel, is the bot in it",
+    "chat:write": "cards and answers",
+    "commands": "/sendcat",
+    "files:write": "reports into the thread",
+    "groups:history": "after a lost answer, in private channels",
+    "groups:read": "the same for private channels",
+    "usergroups:read": "roles by user group",
+    "users:read": "guests, strangers and bots may not act",
+}
+"""Scopes without which something that matters fails, each with its reason."""
+
+OPTIONAL_SCOPES: dict[str, str] = {
+    "chat:write.public": "post in public channels the bot was not invited to",
+    "im:history": "after a lost answer, in direct messages",
+    "im:write": "answer a person directly where the bot may not speak",
+}
+
+_HINT = 1_000
+
+
+def manifest(commands: Iterable[Command[Any]], *, url: str | None = None) -> dict[str, Any]:
+    """The manifest for Socket Mode, or for HTTP mode when ``url`` (the bot's public https origin) is given."""
+    names = [command.name for command in commands if Door.SLACK in command.doors]
+    slash: dict[str, Any] = {
+        "command": COMMAND,
+        "description": "Run Sendcat's reliability runbook",
+        "usage_hint": _hint(names),
+        "should_escape": True,
+    }
+    interactivity: dict[str, Any] = {"is_enabled": True}
+    subscriptions: dict[str, Any] = {"bot_events": sorted(EVENTS)}
+    if url is not None:
+        address = f"{_origin(url)}/slack/events"
+        slash["url"] = address
+        interactivity["request_url"] = address
+        subscriptions["request_url"] = address
+    return {
+        "_metadata": {"major_version": 2, "minor_version": 1},
+        "display_information": {
+            "name": "Sendcat runbook",
+            "description": "Sendcat's reliability runbook: in the incident channel, within its limits, on the record.",
+            "background_color": "#1f2a44",
+        },
+        "features": {
+            "app_home": {
+                "home_tab_enabled": False,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": False,
+            },
+            "bot_user": {"display_name": "sendcat", "always_online": True},
+            "slash_commands": [slash],
+        },
+        "oauth_config": {"scopes": {"bot": sorted(SCOPES), "bot_optional": sorted(OPTIONAL_SCOPES)}},
+        "settings": {
+            "event_subscriptions": subscriptions,
+            "interactivity": interactivity,
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": url is None,
+            "token_rotation_enabled": False,
+        },
+    }
+
+
+def to_yaml(value: dict[str, Any]) -> str:
+    """Deterministic YAML of plain dictionaries, lists and scalars; strings that YAML might misread are quoted."""
+    return "".join(f"{line}\n" for line in _lines(value))
+
+
+def _hint(names: list[str]) -> str:
+    """``triage | probe | ...``, as many as fit."""
+    hint = ""
+    for name in names:
+        longer = f"{hint} | {name}" if hint else name
+        if len(longer) > _HINT - 6:
+            return f"{hint} | ..."
+        hint = longer
+    return hint or "help"
+
+
+def _origin(url: str) -> str:
+    """``https://host[:port]``; raises ValueError for anything else: Slack delivers to https only."""
+    origin = url.rstrip("/")
+    if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:\d{1,5})?", origin):
+        raise ValueError("must be the bot's public origin, for example https://runbook.example.com")
+    return origin
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        lines = []
+        for key, item in value.items():
+            if isinstance(item, (dict, list)) and item:
+                lines += [f"{key}:", *(f"  {line}" for line in _lines(item))]
+            else:
+                lines.append(f"{key}: {_scalar(item)}")
+        return lines
+    lines = []
+    for item in value:
+        if isinstance(item, (dict, list)) and item:
+            first, *rest = _lines(item)
+            lines += [f"- {first}", *(f"  {line}" for line in rest)]
+        else:
+            lines.append(f"- {_scalar(item)}")
+    return lines
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*(:[A-Za-z][A-Za-z0-9_.]*)?", value):
+        return value if value.lower() not in ("true", "false", "null", "yes", "no", "on", "off") else json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,205 @@
+"""Triage's answer: a verdict, its cause, the playbooks to open, and what to do next (Runbook, First 5 Minutes, step 3).
+
+FAIL dominates INCOMPLETE dominates PASS: what was measured and is bad fails, what could not be measured is never green.
+A region trigger or a milestone that waits for evidence is a decision, not a fault, and does not change the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from playbooks.book import Book
+from playbooks.facts import Facts
+from playbooks.signals import Signal, judge_signals, suggestions
+from slo.verdict import Judgement, Verdict, combine
+
+REQUIRED = "ABCDF"
+"""Signals without which a deployment is not called healthy; E, G and H need evidence that triage does not gather."""
+DECISIONS = "GH"
+"""Playbooks that ask for a decision; they never make a deployment ill."""
+
+
+class Cause(StrEnum):
+    """The cause line of triage."""
+
+    HEALTHY = "healthy"
+    RATE_LIMIT = "inbound pressure: rate limit"
+    REPLAY = "inbound pressure: replay"
+    PROVIDER = "outbound provider"
+    BULKHEAD = "saturation: bulkhead"
+    QUEUE = "saturation: tool queue"
+    CACHE = "stale cached results"
+    REGION = "region"
+    SEVERAL = "several"
+    NONE_FOUND = "none found"
+
+
+_CAUSES: Mapping[str, Cause] = {
+    "A": Cause.RATE_LIMIT,
+    "B": Cause.PROVIDER,
+    "C": Cause.BULKHEAD,
+    "D": Cause.REPLAY,
+    "E": Cause.CACHE,
+    "F": Cause.QUEUE,
+    "G": Cause.REGION,
+}
+
+_NEXT: Mapping[str, tuple[int, str]] = {
+    "A": (1, "find the bucket and who is refused; abuse keeps its limits"),
+    "A abusive": (2, "keep the limits in place and monitor"),
+    "A legitimate": (3, "raise the limit of that bucket by at most 25%, then retest"),
+    "A contention": (1, "find the key that many write at once; more limit does not help"),
+    "B": (1, "identify the provider and check its status, token and quota; keep the circuit"),
+    "B flapping": (4, "raise the cool-down first, then retest"),
+    "B failing": (2, "check the provider's status, token and quota"),
+    "C": (1, "look a second time: a spike is over in seconds"),
+    "C sustained": (2, "raise that provider's concurrency by at most 20%"),
+    "C leaked": (3, "wait for the leases to end, or bring their life closer to real call durations"),
+    "D": (1, "find the sender and why it repeats; keep dedupe"),
+    "E": (1, "check that the upstream is fresh, then clear exactly that namespace"),
+    "F": (1, "tell capacity from upstream"),
+    "F caps": (2, "raise the tool's running cap and its QoS class's together"),
+    "F upstream": (1, "mitigate the upstream first; then requeue the dead letters, then drain"),
+    "F no_drain": (6, "call `toolJobs:processQueue` until nothing is queued"),
+    "F leaked_slots": (1, "wait a minute for the slots to end, or add one worker"),
+    "G": (1, "run the trigger check with the forecast"),
+    "H": (1, "check the pool, then run the milestone gate"),
+}
+"""The action to begin with, by letter or by letter and variant."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What triage found. ``headline`` is the first line of the card; ``reason`` explains it in one sentence.
+
+    ``signals`` are ranked, ``suggestions`` are the letters to open, first one first. ``region`` is the posture from
+    `config.regionTopology`. ``missing`` lists what could not be seen.
+    """
+
+    verdict: Verdict
+    cause: Cause
+    headline: str
+    reason: str
+    signals: tuple[Signal, ...]
+    suggestions: tuple[str, ...]
+    next_step: str
+    region: str
+    missing: tuple[str, ...]
+
+    def signal(self, letter: str) -> Signal:
+        """The signal of one playbook."""
+        return next(signal for signal in self.signals if signal.letter == letter)
+
+
+def diagnose(
+    facts: Facts,
+    drill_judgement: Judgement | None,
+    probe_judgement: Judgement | None,
+    posture_judgement: Judgement | None,
+    book: Book,
+) -> Diagnosis:
+    """Put signals and judgements together; a judgement that is None was not made, and decides nothing."""
+    signals = judge_signals(facts, book)
+    parts = {"snapshot": posture_judgement, "probe": probe_judgement, "quick drill": drill_judgement}
+    made = [Verdict.INCOMPLETE if part is None else part.verdict for part in parts.values()]
+    verdict = combine([*made, *(_verdict_of(signal) for signal in signals)])
+    letters = suggestions(signals)
+    cause = _cause(verdict, letters)
+    missing = _missing(signals, parts)
+    return Diagnosis(
+        verdict=verdict,
+        cause=cause,
+        headline=_headline(verdict, cause, letters),
+        reason=_reason(signals, parts, missing),
+        signals=signals,
+        suggestions=letters,
+        next_step=_next_step(verdict, signals, parts, missing),
+        region=_region(facts),
+        missing=missing,
+    )
+
+
+def _verdict_of(signal: Signal) -> Verdict:
+    """A fault that fired fails; saturation seen once, and a required signal without evidence, decide nothing."""
+    if signal.letter in DECISIONS:
+        return Verdict.PASS
+    if signal.fired:
+        return Verdict.INCOMPLETE if (signal.letter, signal.variant) == ("C", "once") else Verdict.FAIL
+    if signal.state == "not judged" and signal.letter in REQUIRED:
+        return Verdict.INCOMPLETE
+    return Verdict.PASS
+
+
+def _cause(verdict: Verdict, letters: tuple[str, ...]) -> Cause:
+    faults = [letter for letter in letters if letter not in DECISIONS]
+    if len(faults) > 1:
+        return Cause.SEVERAL
+    if faults:
+        return _CAUSES[faults[0]]
+    if verdict is Verdict.PASS:
+        return Cause.HEALTHY
+    return Cause.REGION if letters[:1] == ("G",) else Cause.NONE_FOUND
+
+
+def _headline(verdict: Verdict, cause: Cause, letters: tuple[str, ...]) -> str:
+    if cause is not Cause.SEVERAL:
+        return f"{verdict}: {cause}"
+    named = [str(_CAUSES[letter]) for letter in letters if letter not in DECISIONS]
+    return f"{verdict}: {cause}: {', '.join(named)}"
+
+
+def _reason(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None], missing: tuple[str, ...]) -> str:
+    """Why, in one sentence: the signals that fired, else the checks that are red, else what is missing."""
+    fired = [signal.why for signal in signals if signal.fired]
+    if fired:
+        return "; ".join(fired)
+    red = [f"{check.scope} {check.name}" for part in parts.values() if part is not None for check in part.failed]
+    if red:
+        return f"red: {', '.join(red)}; no playbook's signal fired"
+    failed = [f"{name}: {part.reason}" for name, part in parts.items() if part and part.verdict is Verdict.FAIL]
+    if failed:
+        return "; ".join(failed)
+    return f"not seen: {'; '.join(missing)}" if missing else "every signal is quiet, every check is within its limit"
+
+
+def _missing(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None]) -> tuple[str, ...]:
+    """What could not be seen and would count; reads that only would add detail stay with their signal."""
+    found: list[str] = []
+    for name, part in parts.items():
+        if part is None:
+            found.append(f"{name} was not judged")
+        elif part.verdict is not Verdict.PASS:
+            if part.undecided:
+                found += [f"{check.scope} {check.name}: {check.reason or 'not measured'}" for check in part.undecided]
+            elif part.verdict is Verdict.INCOMPLETE:
+                found.append(f"{name}: {part.reason or 'incomplete'}")
+    for signal in signals:
+        undecided = signal.state == "not judged" and signal.letter in REQUIRED
+        if undecided or (signal.fired and signal.variant == "once"):
+            found.append(f"signal {signal.letter}: {signal.why}")
+    return tuple(dict.fromkeys(found))
+
+
+def _next_step(
+    verdict: Verdict, signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None], missing: tuple[str, ...]
+) -> str:
+    top = next((signal for signal in signals if signal.fired), None)
+    if top is not None:
+        step, words = _NEXT.get(f"{top.letter} {top.variant}") or _NEXT[top.letter]
+        return f"playbook {top.letter}, action {step}: {words}"
+    if verdict is Verdict.PASS:
+        return "nothing to do"
+    owners = [owner.owner for part in parts.values() if part is not None for owner in part.owners]
+    if owners:
+        return f"ask {', '.join(dict.fromkeys(owners))}"
+    return f"get what is missing, then triage again: {missing[0]}" if missing else "triage again"
+
+
+def _region(facts: Facts) -> str:
+    if facts.now is None:
+        return "region posture unknown"
+    topology = facts.now.config.region_topology
+    ready = ", readiness only" if topology.readiness_only else ""
+    return f"{topology.topology_mode} in {topology.region_id}{ready}"

@@ -1,0 +1,85 @@
+"""A store in a temporary folder, a clock held by hand, and a transaction to try functions in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.command import Actor, Ask, Door, Place
+from bot.store import connection, epochs, migrations
+from bot.store.database import Store
+from bot.store.leader import Leadership
+from bot.store.tx import Tx
+
+MORNING_MS = 1_790_000_000_000
+
+
+@dataclass
+class HandClock:
+    """Stands still until it is moved."""
+
+    at_ms: int = MORNING_MS
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def monotonic(self) -> float:
+        return self.at_ms / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        self.at_ms += int(seconds * 1000)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def leadership(state_dir: Path) -> Iterator[Leadership]:
+    held = Leadership.acquire(state_dir)
+    yield held
+    held.release()
+
+
+@pytest.fixture
+async def store(leadership: Leadership, clock: HandClock) -> AsyncIterator[Store]:
+    opened = Store.open(leadership, clock=clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def tx(tmp_path: Path) -> Iterator[Tx]:
+    """A transaction in autocommit mode on a new database, in epoch 1."""
+    db = connection.writer(tmp_path / "alone.db")
+    db.execute("PRAGMA synchronous = OFF")
+    migrations.apply(db)
+    first = Tx(db, MORNING_MS, 1)
+    epochs.begin(first)
+    yield first
+    db.close()
+
+
+@pytest.fixture
+def ask() -> Callable[..., Ask]:
+    def make(key: str = "k1", *, account: str = "slack:U0ONCALL", channel: str = "C0INC", **more: object) -> Ask:
+        return Ask.model_validate(
+            {
+                "line": "triage",
+                "by": Actor(door=Door.SLACK, account=account, team="T0", app="A0"),
+                "place": Place(kind="channel", channel=channel),
+                "key": key,
+                **more,
+            }
+        )
+
+    return make
