@@ -129,7 +129,7 @@ class Catalog:
                 f"`{command.name}` does not know what to do with {extra[:60]!r}.", then=f"/sendcat help {command.name}"
             )
         try:
-            return command.args(**values)
+            args: Args = command.args(**values)
         except ValidationError as error:
             lines = []
             for problem in error.errors(include_input=False, include_url=False):
@@ -140,6 +140,7 @@ class Catalog:
             raise Unknown(
                 f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}"
             ) from None
+        return args
 
 
 def read(text: str) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from bot.card import Card, Cell, Table, Tone
@@ -101,9 +102,9 @@ async def _target(run: Run, target: Target) -> list[Finding]:
     found: list[Finding] = []
     client = run.world.convex(target)
 
-    async def attempt(what: str, look: object, *, needed: bool) -> object | None:
+    async def attempt(what: str, look: Awaitable[object], *, needed: bool) -> object | None:
         try:
-            return await look  # type: ignore[misc]
+            return await look
         except SendcatError as error:
             found.append(
                 Finding(

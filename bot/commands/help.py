@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.card import Card
 from bot.catalog import nearest
@@ -18,7 +18,7 @@ class HelpArgs(Args):
     """One command to explain."""
 
 
-def flags(command: Command[Args]) -> list[tuple[str, str]]:
+def flags(command: Command[Any]) -> list[tuple[str, str]]:
     """Flags and positional words of a command with what they mean, from the fields' own docstrings."""
     rows = []
     for name, field in command.args.model_fields.items():
@@ -31,7 +31,7 @@ async def _run(run: Run, args: HelpArgs) -> Outcome:
     from bot.authority import decide
     from bot.commands import ALL
 
-    by_name: dict[str, Command[Args]] = {command.name: command for command in ALL}
+    by_name: dict[str, Command[Any]] = {command.name: command for command in ALL}
     if args.command is not None:
         found = by_name.get(args.command.removeprefix("reliability:"))
         if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
     sections = [note for note in (looked.read.note, looked.read.skew_warning) if note]
     sections += [f"{part.section} is truncated: {part.bias}." for part in snapshot.truncated_sections()]
     table: Table | None = checks_table(judgement)
-    data = {"verdict": judgement.verdict.value, "artifact": looked.artifact, "snapshot": looked.read.raw}
+    data: dict[str, Any] = {"verdict": judgement.verdict.value, "artifact": looked.artifact, "snapshot": looked.read.raw}
     lead = judgement.reason
     attachments: tuple[Attachment, ...] = (Attachment(title="Snapshot, masked", file=looked.artifact),)
     if args.diff:

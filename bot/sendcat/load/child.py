@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,10 @@ import uvloop
 
 from bot.clock import SystemClock
 from bot.errors import SendcatError
-from bot.sendcat.brake import Brake, Halt, Limits, Why, ended
-from bot.sendcat.load.engine import Engine, Measured, stage_runs
+from bot.sendcat.brake import Brake, Halt, Limits, Why
+from bot.sendcat.load.engine import Engine
 from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets
-from slo.reports import DrillReport
-from slo.summary import Run, drill_report, generator_of
+from bot.sendcat.load.report import report_of
 
 SILENCE_S = 5.0
 """Without a beat of the parent for this long, control is lost: it hangs, or was paused."""
@@ -112,51 +111,6 @@ async def _run() -> int:
     report = await asyncio.to_thread(report_of, plan, measured, hello["started_ms"], finished_ms)
     _say({"report": report.to_artifact()})
     return 0
-
-
-def report_of(plan: DrillPlan, measured: Measured, started_ms: int, finished_ms: int) -> DrillReport:
-    """The report of what was measured, however it ended."""
-    halt = measured.halt
-    if halt is not None and measured.cut_off:
-        halt = Halt(halt.reason, f"{halt.detail}; {measured.cut_off} requests on their way were cut off")
-    stages = stage_runs(measured)
-    generator = generator_of(stages)
-    if measured.bottleneck:
-        generator = generator.model_copy(update={"bottleneck": True, "reason": measured.bottleneck})
-    receive = sorted(measured.loop_lag_ms)
-    if receive:
-        p99 = receive[min(len(receive) - 1, int(len(receive) * 0.99))]
-        generator = generator.model_copy(update={"receive_lag_p99_ms": round(p99, 3)})
-    return drill_report(
-        run_of(plan, started_ms, finished_ms),
-        stages,
-        baseline=plan.baseline,
-        ended=ended(halt, finished_ms),
-        generator=generator,
-        skipped=plan.skipped,
-    )
-
-
-def run_of(plan: DrillPlan, started_ms: int, finished_ms: int) -> Run:
-    """The plan in the report's words."""
-    return Run(
-        target=plan.target,
-        base_url=plan.site_url,
-        profile=plan.profile,
-        started_ms=started_ms,
-        finished_ms=finished_ms,
-        required=plan.required,
-        only=plan.only,
-        quick=plan.quick,
-        loop=plan.mode,
-        scale=replace(plan.scale),
-        pool_size=plan.pool_size,
-        rotation_mode=plan.rotation_mode,
-        rotation_stride=plan.rotation_stride,
-        rotation_seed=plan.rotation_seed,
-        min_unique_coverage=plan.min_unique_coverage,
-        min_unique_users=plan.min_unique_users,
-    )
 
 
 def _progress(progress: DrillProgress) -> None:

@@ -158,7 +158,7 @@ class Engine:
     async def _quiet(self) -> None:
         """Wait until every socket is closed; the transports need one turn of the loop for it."""
         until = self.now() + 0.5
-        while self.sockets and self.now() < until:
+        while self.sockets and self.now() < until:  # noqa: ASYNC110 - the transports signal nobody
             await asyncio.sleep(0.002)
 
     def _tally(self, scenario: str, stage: str, warmup: bool) -> StageTally:
@@ -174,7 +174,7 @@ class Engine:
 
     async def _pause(self, seconds: float) -> None:
         until = self.now() + seconds
-        while self.now() < until and self._brake.look() is None:
+        while self.now() < until and self._brake.look() is None:  # noqa: ASYNC110 - a brake is looked at
             await asyncio.sleep(min(0.05, max(0.0, until - self.now())))
 
     # Shop

@@ -20,10 +20,9 @@ from bot.clock import Clock
 from bot.errors import Broken, SendcatError
 from bot.redact import Scrubber
 from bot.sendcat.brake import Brake, ended
-from bot.sendcat.load.child import run_of
 from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets
+from bot.sendcat.load.report import empty_report
 from slo.reports import DrillReport, Ended
-from slo.summary import drill_report
 
 LOOK_S = 0.05
 BEAT_S = 1.0
@@ -49,7 +48,7 @@ async def drill(
     started_ms = clock.now_ms()
     halt = brake.look()
     if halt is not None:
-        return _empty(plan, ended(halt, started_ms), started_ms, started_ms)
+        return empty_report(plan, ended(halt, started_ms), started_ms, started_ms)
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -74,10 +73,10 @@ async def drill(
     now_ms = clock.now_ms()
     halt = brake.halted
     if halt is not None:
-        return _empty(plan, ended(halt, now_ms), started_ms, now_ms)
+        return empty_report(plan, ended(halt, now_ms), started_ms, now_ms)
     said = Scrubber(secrets.values()).scrub(master.last_words)[-200:]
     died = Ended(how="died", reason=f"the load process died{f': {said}' if said else ''}", at=now_ms)
-    return _empty(plan, died, started_ms, now_ms)
+    return empty_report(plan, died, started_ms, now_ms)
 
 
 class _Master:
@@ -204,10 +203,3 @@ def _environment() -> dict[str, str]:
     """The child needs to find its modules and nothing else; our environment holds secrets."""
     root = Path(errors.__file__).parents[1]
     return {"PYTHONPATH": str(root), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"}
-
-
-def _empty(plan: DrillPlan, how: Ended, started_ms: int, finished_ms: int) -> DrillReport:
-    """A report without a measurement, which is never a pass."""
-    return drill_report(
-        run_of(plan, started_ms, finished_ms), {}, baseline=plan.baseline, ended=how, skipped=plan.skipped
-    )

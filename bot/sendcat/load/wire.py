@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         self._fresh()
 
     def _fresh(self) -> None:
-        self._complete = self._headers_seen = self._framed = self._informational = self._garbage = False
+        self._complete = self._headers_seen = self._framed = self._informational = self._garbage = self._keep = False
         self._header_bytes = 0
 
     # Socket
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._end("ProtocolError", keep=False)
             return
         if self._complete:
-            self._end(None, keep=not self._garbage and bool(self._parser.should_keep_alive()))
+            self._end(None, keep=self._keep and not self._garbage)
         elif not self._headers_seen and self._header_bytes > MAX_HEADERS:
             self._end("ProtocolError", keep=False)
         elif job.body_bytes > MAX_BODY:
@@ -274,6 +274,7 @@ class Connection(asyncio.Protocol):
             self._informational = self._framed = False
         else:
             self._complete = True
+            self._keep = bool(self._parser.should_keep_alive())
 
 
 class Pool:
