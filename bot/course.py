@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from bot.card import Card, Step, Tone
 from bot.errors import SendcatError
 from bot.redact import inert
-from bot.run import Run
+
+if TYPE_CHECKING:
+    from bot.run import Run
 
 
 def seconds(value: float) -> str:

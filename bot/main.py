@@ -27,7 +27,7 @@ from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
 from bot.worker import Worker
-from bot.world import Floor, World
+from bot.world import Finding, Floor, World
 from playbooks.book import Book
 from playbooks.page import PageErrors
 
@@ -79,6 +79,7 @@ class Bot:
             masker=Masker(masking_key(config.state_dir)),
             floor=Floor(clock, rests=rests),
         )
+        world.checks.append(lambda: _slack_findings(config))
         desk = Desk(world, wall)
         bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
         if store.damage is None:
@@ -97,6 +98,13 @@ class Bot:
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)
         self.leadership.release()
+
+
+async def _slack_findings(config: Config) -> list[Finding]:
+    """Slack's lines of ``doctor``; its libraries are loaded only when somebody asks."""
+    from bot.slack.check import check
+
+    return await check(config)
 
 
 def masking_key(state_dir: Path) -> bytes:
@@ -125,7 +133,6 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
     try:
         bot.world.directory = door.directory
-        bot.world.checks.append(door.check)
         if http:
             await door.start_http(config.http_host, port)
         else:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from bot.card import Attachment, Button, Card
 from bot.command import EXIT, Args, Command, Outcome
 from bot.redact import inert
-from playbooks.diagnosis import diagnose
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -21,6 +20,7 @@ class DiagnoseArgs(Args):
 async def _run(run: Run, args: DiagnoseArgs) -> Outcome:
     from bot import measure
     from bot.views import posture_facts, suggestion_text, verdict_tone, why_text
+    from playbooks.diagnosis import diagnose
 
     earlier = await measure.last_snapshot(run)
     looked = await measure.snapshot(run)

@@ -9,7 +9,6 @@ from pydantic import field_validator
 from bot.card import Card
 from bot.command import EXIT, Args, Command, Outcome
 from bot.course import Course
-from slo.profiles import profile as find_profile
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -26,6 +25,8 @@ class DrillArgs(Args):
     @field_validator("profile")
     @classmethod
     def _known(cls, value: str) -> str:
+        from slo.profiles import profile as find_profile
+
         find_profile(value)
         return value
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bot.card import Card, Cell, Table
 from bot.command import Args, Command, Outcome
-from slo.policy import Ownership, load
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -17,6 +16,8 @@ class OwnersArgs(Args):
 
 
 async def _run(run: Run, args: OwnersArgs) -> Outcome:
+    from slo.policy import Ownership, load
+
     matrix = load(Ownership)
     rows = [("everything else", matrix.defaults), *matrix.surfaces.items()]
     table = Table(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from bot.card import Card
 from bot.command import Args, Command, Outcome
 from bot.errors import Unknown
-from playbooks.book import UnknownPage
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -36,6 +35,8 @@ def page_card(page: Page) -> Card:
 
 
 async def _run(run: Run, args: PlaybookArgs) -> Outcome:
+    from playbooks.book import UnknownPage
+
     book = run.world.book
     if args.name is None:
         lines = [f"`playbook {p.letter}`  {p.title}" for p in book.playbooks]

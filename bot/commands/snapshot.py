@@ -9,7 +9,6 @@ from pydantic import Field
 from bot.card import Attachment, Card, Cell, Table, Tone
 from bot.command import EXIT, Args, Command, Outcome
 from bot.redact import inert
-from slo.diff import diff
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -27,6 +26,7 @@ class SnapshotArgs(Args):
 async def _run(run: Run, args: SnapshotArgs) -> Outcome:
     from bot import measure
     from bot.views import checks_table, posture_facts, verdict_tone
+    from slo.diff import diff
 
     before = await measure.last_snapshot(run) if args.diff else None
     looked = await measure.snapshot(run, minutes=args.minutes, limit=args.limit)
@@ -34,7 +34,8 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
     sections = [note for note in (looked.read.note, looked.read.skew_warning) if note]
     sections += [f"{part.section} is truncated: {part.bias}." for part in snapshot.truncated_sections()]
     table: Table | None = checks_table(judgement)
-    data: dict[str, Any] = {"verdict": judgement.verdict.value, "artifact": looked.artifact, "snapshot": looked.read.raw}
+    data: dict[str, Any] = {"verdict": judgement.verdict.value, "artifact": looked.artifact}
+    data["snapshot"] = looked.read.raw
     lead = judgement.reason
     attachments: tuple[Attachment, ...] = (Attachment(title="Snapshot, masked", file=looked.artifact),)
     if args.diff:

@@ -10,12 +10,12 @@ from bot.command import EXIT, Args, Command, Outcome
 from bot.course import Course
 from bot.errors import SendcatError
 from bot.redact import inert
-from playbooks.diagnosis import Diagnosis, diagnose
 from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from bot.measure import Drilled, Looked, Probed
     from bot.run import Run
+    from playbooks.diagnosis import Diagnosis
 
 SNAPSHOT, PROBE, DRILL, CAUSE = "Snapshot", "Probe", "Quick drill", "Cause check"
 
@@ -43,6 +43,7 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
     from bot import measure
     from bot.sendcat.brake import Why
     from bot.views import follow
+    from playbooks.diagnosis import diagnose
 
     course = Course(run, "Triage", (SNAPSHOT, PROBE, DRILL, CAUSE))
     found = Evidence()
