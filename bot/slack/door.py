@@ -140,8 +140,6 @@ class SlackDoor:
         )
         self._server = _Server(settings)
         self._serving = asyncio.create_task(self._server.serve([listening]), name="slack http")
-        while not self._server.started and not self._serving.done():
-            await asyncio.sleep(0.005)
 
     @property
     def asgi_app(self) -> Ingress:
