@@ -11,8 +11,11 @@ import { mrkdwn, unescape } from "./mrkdwn.js";
 import { Rail } from "./rail.js";
 import { Stream } from "./stream.js";
 import { installTheme } from "./theme-switch.js";
-import { inputs, Values } from "./values.js";
+import { Values } from "./values.js";
 import { ofTs, time } from "./when.js";
+
+/** Who one is at first: the practice responder (INTERFACES.md, section 2). */
+const FIRST_PERSON = "oncall";
 
 const at = (id) => document.getElementById(id);
 
@@ -21,11 +24,11 @@ class Place {
   constructor() {
     const query = new URLSearchParams(location.search);
     const permalink = permalinkIn(location.href);
-    this.as = query.get("as") ?? undefined;
+    this.as = query.get("as") ?? FIRST_PERSON;
     this.channel = permalink?.channel ?? query.get("channel") ?? undefined;
     this.surface = query.get("home") === null ? "channel" : "home";
     this.thread = query.get("thread") ?? permalink?.thread ?? null;
-    this.target = permalink?.ts ?? query.get("message");
+    this.target = permalink?.ts ?? query.get("ts");
   }
 
   remember() {
@@ -63,12 +66,20 @@ const host = {
   },
 
   /** Deliver a block action of a message or of an ephemeral. */
-  click(message, action) {
-    const values = [...inputs(message.blocks)].length > 0 ? { values: host.valuesOf(message.ephemeral ? message.id : message.ts).collect(message.blocks) } : {};
-    return host.act({ message_ts: message.ts, ephemeral: message.ephemeral === true, ...values, ...action });
+  click: (message, action) => host.act({ message_ts: message.ts, ephemeral: message.ephemeral === true, ...action }),
+
+  act(action) {
+    const who = place.as;
+    const where = place.channel;
+    return inTurn(() => send("click", { as: who, channel: where, ...action }));
   },
 
-  act: (action) => send("click", { channel: place.channel, ...action }),
+  /** Tell the workspace what a form holds by now. What it makes of a half-filled form is nobody's concern yet. */
+  hold(action) {
+    const who = place.as;
+    void inTurn(() => post("click", { as: who, ...action }).catch(() => undefined));
+  },
+
   react: (ts, name) => send("react", { channel: place.channel, message_ts: ts, name }),
   shortcut: (callbackId, ts) => send("shortcut", { callback_id: callbackId, ...(ts ? { channel: place.channel, message_ts: ts } : {}) }),
   submit: async (viewId, values) => {
@@ -76,7 +87,11 @@ const host = {
     await feed.refresh().catch(() => undefined);
     return answer;
   },
-  closeView: (viewId) => send("close", { view_id: viewId }),
+  async closeView(viewId) {
+    // The app may have closed it meanwhile; then there is nothing to say about it.
+    await post("close", { as: place.as, view_id: viewId }).catch(() => undefined);
+    await feed.refresh().catch(() => undefined);
+  },
 
   openThread(ts) {
     place.thread = ts;
@@ -101,20 +116,29 @@ const host = {
   },
 };
 
+let turn = Promise.resolve();
+
+/** Clicks reach the workspace in the order they were made. */
+function inTurn(deliver) {
+  turn = turn.then(deliver);
+  return turn;
+}
+
 /** Post something as the person one is and show what came of it; failures become a note. Tells whether it went well. */
 async function send(verb, body) {
-  const who = place.as;
+  let answer;
   try {
-    const answer = await post(verb, { as: who, ...body });
+    answer = await post(verb, verb === "fault" ? body : { as: place.as, ...body });
     if (answer.ok === false) throw new Error(answer.error ?? "The workspace refused this.");
-    if (answer.ack_text) toast(mrkdwn(answer.ack_text));
-    return true;
   } catch (error) {
     toast(explain(error.message), { tone: "error" });
     return false;
   } finally {
     await feed.refresh().catch(() => undefined);
   }
+  const { ack_text: text } = answer;
+  if (text && ![...state.ephemerals, ...state.messages].some((shown) => shown.text === text)) toast(mrkdwn(text));
+  return true;
 }
 
 /** Slack's error words, with what they mean for the person who just did something. */
@@ -124,6 +148,16 @@ function explain(error) {
     dispatch_failed: "The app could not be reached.",
     not_in_channel: "You are not in this channel.",
     is_archived: "This channel is archived.",
+    already_reacted: "You have reacted with this already.",
+    slack_down: "Slack is down (practice switch).",
+    not_subscribed: "The app does not listen for this.",
+    not_interactive: "The app does not take clicks.",
+    not_supported_in_threads: `Slash commands do not work in threads. Mention the app instead: @${host.appName()} …`,
+    invalid_command: "There is no such command here.",
+    account_inactive: "This account is deactivated.",
+    channel_not_found: "This person cannot see that channel.",
+    user_not_found: "There is no such person here.",
+    not_found: "That is no longer there.",
   };
   return known[error] ? [known[error], " ", h("code", null, error)] : mrkdwn(error);
 }
@@ -164,11 +198,8 @@ async function say(text) {
 }
 
 async function reply(text) {
-  if (text.startsWith("/")) {
-    toast(["Slash commands do not work in threads. Mention the app instead: ", h("code", null, `@${state.app.name.toLowerCase()} …`)], { tone: "error" });
-    return false;
-  }
-  return send("message", { channel: place.channel, text, thread_ts: place.thread });
+  const command = text.startsWith("/") && !text.startsWith("//");
+  return send(command ? "command" : "message", { channel: place.channel, text, thread_ts: place.thread });
 }
 
 async function move(change) {
@@ -176,8 +207,23 @@ async function move(change) {
   Object.assign(place, change);
   place.remember();
   at("app").classList.remove("rail-open");
-  await feed.refresh().catch((error) => toast(error.message, { tone: "error" }));
+  await arrive();
   composer.text = drafts.get(`${place.as}/${place.channel}`) ?? "";
+}
+
+/** Show the place one has gone to, or the nearest one that this person may see. */
+async function arrive() {
+  const nearer = [{}, { channel: undefined, thread: null, target: null }, { as: FIRST_PERSON }];
+  for (const [index, change] of nearer.entries()) {
+    Object.assign(place, change);
+    try {
+      await feed.refresh();
+      if (index > 0) place.remember();
+      return;
+    } catch (error) {
+      if (index === nearer.length - 1) toast(explain(error.message), { tone: "error" });
+    }
+  }
 }
 
 async function become(id) {
@@ -207,11 +253,12 @@ function draw() {
 
   rail.show(state, { surface: place.surface, channel: place.channel });
   title.show([home, known?.kind, name, app.name], () =>
-    home ? [h("img", { src: "/static/mark.svg", alt: "", width: 22, height: 22 }), app.name] : [known?.kind === "dm" ? null : icon(known?.kind === "private" ? "lock" : "hash"), name],
+    home ? [h("img", { src: "/static/mark.svg", alt: "", width: 22, height: 22 }), app.name] : [known?.kind === "dm" ? null : icon(known?.kind === "private" ? "lock" : "hash"), h("span", { class: "clipped" }, name)],
   );
   at("room-topic").textContent = home ? "Home · only you see this" : (channel?.topic ?? "");
   const unread = channels.reduce((sum, { id, unread: n }) => sum + (id === place.channel ? 0 : (n ?? 0)), 0);
   document.title = `${unread ? `(${unread}) ` : ""}${home ? app.name : `${known?.kind === "dm" ? "" : "#"}${name}`} · Practice Slack`;
+  for (const box of document.querySelectorAll("[data-fault]")) box.checked = faults?.[box.dataset.fault] === true;
   banners.show([faults, known?.member, home, name], () => bannerRows(faults, known, home));
 
   at("conversation").hidden = home;
@@ -268,7 +315,7 @@ function drawHome() {
   const blocks = state.home?.blocks ?? [];
   const surface = {
     values: host.valuesOf(`home/${place.as}`),
-    act: (action) => host.act({ ...action, view_id: state.home?.id ?? "home", values: host.valuesOf(`home/${place.as}`).collect(blocks) }),
+    act: (action) => host.act({ ...action, view_id: state.home?.id }),
   };
   if (blocks.length > 0) homeBlocks.show(blocks, surface);
   else homeBlocks.show([{ type: "context", elements: [{ type: "plain_text", text: `${state.app.name} has not published its Home yet.` }] }], surface);
@@ -277,7 +324,8 @@ function drawHome() {
 function drawPins(pins, messages) {
   const button = at("pins");
   button.hidden = pins.length === 0;
-  button.replaceChildren(icon("pin"), `${pins.length} pinned`);
+  button.replaceChildren(icon("pin"), String(pins.length), h("span", { class: "only-wide" }, "pinned"));
+  button.setAttribute("aria-label", `${pins.length} pinned`);
   button.onclick = () =>
     menu(
       button,
@@ -307,6 +355,7 @@ function openFaults(anchor) {
       type: "checkbox",
       role: "switch",
       checked: state.faults?.[key] === true,
+      "data-fault": key,
       testid,
       onchange: async () => {
         if (!(await send("fault", { [key]: box.checked }))) box.checked = !box.checked;
@@ -378,9 +427,5 @@ function closeThread() {
 
 install();
 feed.open();
-feed.refresh().catch(() => {
-  // Someone who is no longer known here, or a channel that is gone: begin at the workspace's own first place.
-  Object.assign(place, { as: undefined, channel: undefined, thread: null });
-  feed.refresh().catch((error) => toast(error.message, { tone: "error" }));
-});
+await arrive();
 if (place.surface === "home") void send("home", {});

@@ -10,6 +10,7 @@ import { textObject, words } from "./mrkdwn.js";
  * @typedef {object} Surface where an element stands
  * @property {import("./values.js").Values} values what is filled in there
  * @property {(action: object) => Promise<void>} act deliver a block action
+ * @property {(action: object) => void} [hold] tell the workspace what was entered, without an action
  * @property {Record<string, string>} [errors] by block_id
  */
 
@@ -58,19 +59,25 @@ class Wire {
     };
   }
 
-  /** Keep a new value and deliver it where the element does so at once. Resolves false when the person thought again. */
+  /**
+   * Keep a new value (`{selected_…: chosen}`) and deliver it where the element does so at once; a form's other inputs are
+   * told to the workspace quietly, since the app sees them in `view.state` with the next button. Resolves false when the
+   * person thought again.
+   */
   async change(value, node) {
     if (this.delivers && this.element.confirm && !(await ask(this.element.confirm))) return false;
     this.surface.values.set(this.block.block_id, this.element, value);
-    if (this.delivers) await this.deliver(value, node);
+    const [chosen] = Object.values(value);
+    if (this.delivers) await this.deliver({ selected_option: chosen }, node);
+    else if (chosen !== null) this.surface.hold?.({ block_id: this.block.block_id, action_id: this.element.action_id, selected_option: chosen });
     return true;
   }
 
+  /** @param {{value?: string, selected_option?: unknown}} detail a button's value, or whatever was chosen or typed */
   async deliver(detail, node) {
-    const { action_id, type } = this.element;
     node?.setAttribute("aria-busy", "true");
     try {
-      await this.surface.act({ block_id: this.block.block_id, action_id, type, ...detail });
+      await this.surface.act({ block_id: this.block.block_id, action_id: this.element.action_id, ...detail });
     } finally {
       node?.removeAttribute("aria-busy");
     }
@@ -245,13 +252,14 @@ const INPUT_TYPES = { email_text_input: "email", url_text_input: "url", number_i
 function typed(element, wire) {
   const triggers = element.dispatch_action_config?.trigger_actions_on ?? ["on_enter_pressed"];
   const keep = () => wire.surface.values.set(wire.block.block_id, element, { value: node.value || null });
-  const send = () => wire.delivers && wire.block.type === "input" && wire.deliver({ value: node.value }, node);
+  const send = () => wire.delivers && wire.block.type === "input" && wire.deliver({ selected_option: node.value }, node);
   const props = {
     ...wire.props("input"),
     class: "field",
     placeholder: withEmoji(words(element.placeholder)) || null,
     maxlength: element.max_length,
     value: wire.value.value ?? "",
+    onchange: () => wire.delivers || wire.change({ value: node.value || null }, node),
     oninput: () => {
       keep();
       if (triggers.includes("on_character_entered")) send();

@@ -70,7 +70,7 @@ export class Message {
     const author = this.author;
     this.node.dataset.testid = data.ephemeral ? `ephemeral-${data.id}` : `message-${data.ts}`;
     this.node.dataset.ts = data.ts;
-    this.node.className = ["message", grouped && "grouped", pinned && "pinned", data.ephemeral && "ephemeral"].filter(Boolean).join(" ");
+    this.node.className = ["message", grouped && "grouped", pinned && "pinned", data.ephemeral && "ephemeral", /^channel_/.test(data.subtype ?? "") && "system"].filter(Boolean).join(" ");
     this.article.setAttribute("aria-label", `${author.display || author.name}, ${time(ofTs(data.ts))}`);
 
     this.side.show([grouped, author, data.ts], () => (grouped ? this.#stamp() : avatar(author)));
@@ -95,6 +95,7 @@ export class Message {
   get author() {
     const { user, username, bot } = this.data;
     const known = person(user);
+    if (this.data.from_slack) return { id: "slack", name: "Practice Slack", display: "Practice Slack", kind: "slack" };
     if (known && !(bot && username)) return known;
     return { id: user ?? "?", name: username || user, display: username || known?.display || user || "someone", kind: bot ? "bot" : "member" };
   }

@@ -76,7 +76,12 @@ class Modal {
   #draw() {
     const { view } = this;
     this.title.replaceChildren(plain(words(view.title)));
-    const surface = { values: this.values, errors: this.errors, act: (action) => this.host.act({ ...action, view_id: this.id, values: this.values.collect(view.blocks) }) };
+    const surface = {
+      values: this.values,
+      errors: this.errors,
+      act: (action) => this.host.act({ ...action, view_id: this.id }),
+      hold: (action) => this.host.hold({ ...action, view_id: this.id }),
+    };
     this.blocks.show(view.blocks ?? [], surface);
     if ((view.blocks ?? []).length === 0) this.body.replaceChildren(unknown("modal", "without blocks"));
     const state = JSON.stringify([view.submit, view.close, this.busy, this.depth]);

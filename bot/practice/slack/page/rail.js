@@ -32,7 +32,7 @@ export class Rail {
     ]);
     this.me.show(me, () => [
       avatar(this.#self(), "small"),
-      h("span", { class: "me-words" }, h("span", { class: "faint" }, "You are: "), h("strong", null, me.display || me.name), me.role_hint && ` · ${me.role_hint}`),
+      h("span", { class: "me-words" }, h("span", { class: "faint" }, `You are: ${me.display && me.display !== me.name ? me.display : ""}`), h("strong", null, me.name), me.role_hint && ` · ${me.role_hint}`),
       icon("chevron"),
     ]);
     this.me.node.setAttribute("aria-label", `You are ${me.display || me.name}, ${me.role_hint}. Switch person`);
@@ -105,7 +105,7 @@ export class Rail {
     menu(
       anchor,
       people.map((person) => ({
-        label: h("span", { class: "person" }, avatar(person, "small"), h("span", null, person.display || person.name), KIND_WORDS[person.kind] && h("span", { class: "tag" }, KIND_WORDS[person.kind])),
+        label: h("span", { class: "person" }, avatar(person, "small"), h("span", null, person.display || person.name), KIND_WORDS[person.kind] && person.role_hint !== KIND_WORDS[person.kind] && h("span", { class: "tag" }, KIND_WORDS[person.kind])),
         hint: person.role_hint,
         current: person.id === this.state.me.id,
         testid: `person-${person.name}`,

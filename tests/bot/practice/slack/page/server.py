@@ -64,7 +64,7 @@ class Workspace:
 
     def state(self, user: str | None, channel: str | None) -> Json | None:
         """The answer of GET /page/state; None for someone or somewhere unknown."""
-        me = next((p for p in self.people if p["id"] == (user or samples.ONCALL)), None)
+        me = next((p for p in self.people if user in (p["id"], p["name"])), None)
         place = next((c for c in self.channels if c["id"] == (channel or samples.INCIDENT)), None)
         if me is None or place is None:
             return None

@@ -1,0 +1,109 @@
+"""The practice Sendcat put together: one deployment, its two hosts on loopback, its keys, and its faults."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from bot.practice.sendcat.clock import PracticeClock
+from bot.practice.sendcat.control import Control, Option
+from bot.practice.sendcat.convex_http import ConvexHttp
+from bot.practice.sendcat.counters import Counters
+from bot.practice.sendcat.deployment import Deployment
+from bot.practice.sendcat.faults import Faults
+from bot.practice.sendcat.keys import Keys
+from bot.practice.sendcat.server import LoopbackServer
+from bot.practice.sendcat.site import Site
+from bot.practice.sendcat.switches import Switches
+
+
+class PracticeSendcat:
+    """A Sendcat that behaves as the real one, and breaks on request.
+
+    ``environment`` is laid over the practice defaults (secrets set, the probe's origin allowed), with which everything
+    is healthy. ``deploy_key`` and ``control_key`` are random when not given. Without `start`, ``api_app`` and
+    ``site_app`` can be used in process.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "practice-heron-101",
+        deploy_key: str | None = None,
+        control_key: str | None = None,
+        clock: PracticeClock | None = None,
+        seed: int = 0,
+        environment: Mapping[str, str] | None = None,
+        pool_users: int = 20,
+        app_origin: str = "https://www.sendcat.app",
+    ) -> None:
+        self.name = name
+        self.clock = clock or PracticeClock.real()
+        self.gmail_token = secrets.token_hex(16)
+        self.whatsapp_secret = secrets.token_hex(16)
+        variables = {
+            "ALLOWED_ORIGINS": app_origin,
+            "GMAIL_PUBSUB_VERIFY_TOKEN": self.gmail_token,
+            "WHATSAPP_APP_SECRET": self.whatsapp_secret,
+            "WHATSAPP_VERIFY_TOKEN": secrets.token_hex(16),
+            "OPENROUTER_API_KEY": f"sk-or-{secrets.token_hex(16)}",
+            "SERPER_API_KEY": secrets.token_hex(20),
+        }
+        self.deployment = Deployment(name, self.clock, {**variables, **(environment or {})}, seed=seed)
+        self._faults = Faults(self.deployment)
+        keys = Keys(name, self.deployment.accounts, deploy_key)
+        self.keys = keys
+        self.deploy_key = keys.first
+        control = Control(self.deployment, self._faults, control_key)
+        self.control_key = control.key
+        self.api_app = ConvexHttp(self.deployment, keys, control)
+        self.site_app = Site(self.deployment)
+        now_ms = self.clock.now_ms()
+        users = [
+            self.deployment.accounts.sign_up(f"u{number}", f"loadtest-practice-{number:04d}@example.com", now_ms)
+            for number in range(1, pool_users + 1)
+        ]
+        self.pool = [
+            {"userLabel": user.label, "email": user.email, "threadId": user.thread_id, "authToken": user.token}
+            for user in users
+        ]
+        """Entries of a chat auth pool file."""
+        self.api_url = self.site_url = ""
+        self._servers: list[LoopbackServer] = []
+
+    async def start(self, host: str = "127.0.0.1", api_port: int = 0, site_port: int = 0) -> None:
+        """Serve both hosts; ``api_url`` and ``site_url`` say where. Port 0 takes a free one."""
+        api, site = LoopbackServer(self.api_app, host, api_port), LoopbackServer(self.site_app, host, site_port)
+        self.api_url, self.site_url = api.url, site.url
+        self._servers = [api, site]
+        for server in self._servers:
+            await server.start()
+
+    async def stop(self) -> None:
+        """Stop serving."""
+        for server in self._servers:
+            await server.stop()
+        self._servers = []
+
+    @property
+    def switches(self) -> Switches:
+        """Traps that can be switched on: slow answers, wrong statuses, half an answer, a paused deployment."""
+        return self.deployment.switches
+
+    @property
+    def counters(self) -> Counters:
+        """What was received, and what took effect."""
+        return self.deployment.counters
+
+    @property
+    def faults(self) -> list[Mapping[str, str]]:
+        """Every fault that can be injected: letter, variant, and what it is."""
+        return self._faults.catalogue()
+
+    def inject(self, fault: str, *, variant: str | None = None, **options: Option) -> None:
+        """Put a fault in; raises ValueError listing what exists."""
+        self._faults.inject(fault, variant=variant, **options)
+
+    def clear_faults(self) -> None:
+        """Take every fault out: the cause goes, what it left behind stays until it heals by the product's own rules."""
+        self._faults.clear()
