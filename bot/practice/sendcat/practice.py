@@ -10,7 +10,7 @@ from bot.practice.sendcat.control import Control, Option
 from bot.practice.sendcat.convex_http import ConvexHttp
 from bot.practice.sendcat.counters import Counters
 from bot.practice.sendcat.deployment import Deployment
-from bot.practice.sendcat.faults import Faults
+from bot.practice.sendcat.faults.shelf import Faults
 from bot.practice.sendcat.keys import Keys
 from bot.practice.sendcat.server import LoopbackServer
 from bot.practice.sendcat.site import Site

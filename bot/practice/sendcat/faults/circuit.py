@@ -1,0 +1,51 @@
+"""B. Circuit opens: primary, flapping, stale_open, tool."""
+
+from __future__ import annotations
+
+from bot.practice.sendcat.circuits import EBAY, PRIMARY, SERPER
+from bot.practice.sendcat.faults.stage import Fault, Option, Stage
+from bot.practice.sendcat.upstreams import Health
+
+FLAPPING_REST_MS = 80_000
+"""The provider recovers when it is left alone this long: more than the default cool-down, less than one step more."""
+
+
+def _primary(stage: Stage, options: dict[str, Option]) -> None:
+    _down(stage, PRIMARY, Health("status", status=int(options.get("status", 503))))
+    stage.repeat(2_000, stage.traffic.chat, for_ms=6 * 60_000)
+
+
+def _flapping(stage: Stage, options: dict[str, Option]) -> None:
+    """Seven of ten calls fail; a cool-down over ``FLAPPING_REST_MS`` lets the provider recover."""
+    _down(stage, PRIMARY, Health("flapping", rest_ms=FLAPPING_REST_MS))
+    stage.repeat(1_000, stage.traffic.chat, for_ms=6 * 60_000)
+
+
+def _tool(stage: Stage, options: dict[str, Option]) -> None:
+    _down(stage, SERPER, Health("status", status=502))
+    stage.repeat(3_000, lambda at: stage.traffic.call(SERPER, at), for_ms=6 * 60_000)
+
+
+def _stale_open(stage: Stage, options: dict[str, Option]) -> None:
+    """An idle provider whose cool-down is long over: not an outage, whatever the table says."""
+    failed_ms = stage.now_ms - 50 * 60_000
+    stage.on.agenda.at(stage.now_ms, lambda at: _opened(stage, failed_ms))
+
+
+def _opened(stage: Stage, failed_ms: int) -> None:
+    for number in range(4):
+        stage.on.circuits.failure(EBAY, failed_ms + number * 1_000, "HTTP 500")
+
+
+def _down(stage: Stage, provider: str, health: Health) -> None:
+    upstream = stage.on.upstreams[provider]
+    stage.on.agenda.at(stage.now_ms - 6 * 60_000, lambda _: upstream.fail(health))
+    stage.undo.append(upstream.heal)
+
+
+FAULTS = (
+    Fault("B", "primary", "the primary chat provider answers 503; its circuit is open", _primary),
+    Fault("B", "flapping", "the primary fails seven of ten calls: open, half open, open", _flapping),
+    Fault("B", "stale_open", "an idle circuit, open in the table, cool-down long over: no outage", _stale_open),
+    Fault("B", "tool", "the web search provider answers 502; its circuit is open", _tool),
+)
