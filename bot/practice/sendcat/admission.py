@@ -23,9 +23,7 @@ class Entry:
 class ChatAdmission:
     """Off, in shadow mode (observe only) or enforcing, as the variables say at each call."""
 
-    def __init__(
-        self, environment: Environment, limiter: RateLimiter, upstreams: Upstreams, seed: int
-    ) -> None:
+    def __init__(self, environment: Environment, limiter: RateLimiter, upstreams: Upstreams, seed: int) -> None:
         self._environment = environment
         self._limiter = limiter
         self._upstreams = upstreams
@@ -84,17 +82,11 @@ class ChatAdmission:
         messages, calls = self._rates.get(("messages", second), 0), self._rates.get(("tools", second), 0)
         if flag("ADMISSION_ENFORCE_USER_INFLIGHT") and own >= number("ADMISSION_USER_MAX_INFLIGHT"):
             return "user_inflight"
-        if flag("ADMISSION_ENFORCE_GLOBAL_INFLIGHT") and len(self._tickets) >= number(
-            "ADMISSION_GLOBAL_MAX_INFLIGHT"
-        ):
+        if flag("ADMISSION_ENFORCE_GLOBAL_INFLIGHT") and len(self._tickets) >= number("ADMISSION_GLOBAL_MAX_INFLIGHT"):
             return "global_inflight"
-        if flag("ADMISSION_ENFORCE_GLOBAL_MSG_RATE") and messages >= number(
-            "ADMISSION_GLOBAL_MAX_MSG_PER_SEC"
-        ):
+        if flag("ADMISSION_ENFORCE_GLOBAL_MSG_RATE") and messages >= number("ADMISSION_GLOBAL_MAX_MSG_PER_SEC"):
             return "global_msg_rate"
-        if flag("ADMISSION_ENFORCE_GLOBAL_TOOL_RATE") and calls + tools > number(
-            "ADMISSION_GLOBAL_MAX_TOOL_PER_SEC"
-        ):
+        if flag("ADMISSION_ENFORCE_GLOBAL_TOOL_RATE") and calls + tools > number("ADMISSION_GLOBAL_MAX_TOOL_PER_SEC"):
             return "global_tool_rate"
         self._rates["messages", second] = messages + 1
         self._rates["tools", second] = calls + tools

@@ -118,7 +118,6 @@ class Arguments:
         count = min(asked, float(high))
         if count < 0 or count != math.floor(count):
             raise FunctionFailed(
-                "Uncaught TypeError: `take` method of `Query` expects a non-negative integer limit, "
-                f"received {count:g}"
+                f"Uncaught TypeError: `take` method of `Query` expects a non-negative integer limit, received {count:g}"
             )
         return int(count)

@@ -272,9 +272,7 @@ class _Stream:
     async def run(self) -> str:
         thread_id, accounts = self._ask.thread_id, self._deployment.accounts
         if ID_FORM.fullmatch(thread_id) is None:
-            return await self._internal_error(
-                f'Validator error: Expected ID for table "threads", got `{thread_id}`'
-            )
+            return await self._internal_error(f'Validator error: Expected ID for table "threads", got `{thread_id}`')
         if thread_id not in accounts.threads:
             return await self._internal_error("Thread not found")
         if self._ask.web_search:
@@ -348,16 +346,10 @@ class _Stream:
         query = deployment.accounts.subject(self._ask.thread_id)
         arguments = json.dumps({"query": query}, separators=(",", ":"))
         call_id = f"call_{self._random.getrandbits(40):08x}"[:13]
-        await self._event(
-            type="tool-input-start", toolCallId=call_id, toolName=WEB, state="streaming"
-        )
-        await self._event(
-            type="tool-input-delta", toolCallId=call_id, inputTextDelta=arguments, argsSnapshot=arguments
-        )
+        await self._event(type="tool-input-start", toolCallId=call_id, toolName=WEB, state="streaming")
+        await self._event(type="tool-input-delta", toolCallId=call_id, inputTextDelta=arguments, argsSnapshot=arguments)
         ttft_ms = deployment.clock.now_ms() - started_ms
-        await self._event(
-            type="usage", usage=None, metrics=self._metrics(started_ms, ttft_ms, "tool_calls")
-        )
+        await self._event(type="usage", usage=None, metrics=self._metrics(started_ms, ttft_ms, "tool_calls"))
         await self._event(
             type="tool-input-available",
             toolCallId=call_id,

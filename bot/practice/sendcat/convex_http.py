@@ -208,9 +208,7 @@ class ConvexHttp:
         _text(body, "ts")
         return await self._one(_text(body, "path"), body, identity, expected="Query")
 
-    async def _one(
-        self, path: str, body: dict[str, object], identity: Identity, *, expected: Kind | None
-    ) -> Answer:
+    async def _one(self, path: str, body: dict[str, object], identity: Identity, *, expected: Kind | None) -> Answer:
         status, result = await self._call(path, body, identity, expected)
         return Answer.json(result, status)
 
@@ -243,9 +241,7 @@ class ConvexHttp:
             ),
         }
 
-    async def _execute(
-        self, path: str, raw: dict[str, object], identity: Identity, expected: Kind | None
-    ) -> Json:
+    async def _execute(self, path: str, raw: dict[str, object], identity: Identity, expected: Kind | None) -> Json:
         try:
             arguments = decode(raw)
         except BadValue as error:
@@ -260,9 +256,7 @@ class ConvexHttp:
                 f"Could not find {sort} for '{path}'. Did you forget to run `npx convex dev` or `npx convex deploy`?"
             )
         if expected is not None and function.kind != expected:
-            raise FunctionFailed(
-                f"Trying to execute {path} as {expected}, but it is defined as {function.kind}."
-            )
+            raise FunctionFailed(f"Trying to execute {path} as {expected}, but it is defined as {function.kind}.")
         if self._deployment.switches.paused:
             raise FunctionFailed(_PAUSED)
         self._permit(function, identity)
@@ -291,9 +285,7 @@ class ConvexHttp:
             message += f"\n{failed.message}"
         result: dict[str, object] = {"status": "error", "errorMessage": message}
         if failed.data is not None:
-            result["errorData"] = encode(
-                failed.data, tagged=FORMATS[shape], floats=switches.numbers_as_floats
-            )
+            result["errorData"] = encode(failed.data, tagged=FORMATS[shape], floats=switches.numbers_as_floats)
         return 560 if switches.http_560 else 200, result
 
     def _system_query(self, path: str, arguments: dict[str, Json], identity: Identity) -> Json:
@@ -356,9 +348,7 @@ class ConvexHttp:
         switches = self._deployment.switches
         if switches.deployment_kind != "cloud":
             return Answer.json({"kind": switches.deployment_kind})
-        return Answer.json(
-            {"kind": "cloud", "deploymentType": switches.deployment_type, "projectSlug": "sendcat"}
-        )
+        return Answer.json({"kind": "cloud", "deploymentType": switches.deployment_type, "projectSlug": "sendcat"})
 
     async def _audit_log(self, request: Request, identity: Identity) -> Answer:
         self._must(identity, AUDIT_VIEW)

@@ -30,9 +30,7 @@ CLEANUP_PERIOD_MS = 3_600_000
 class Deployment:
     """State and behaviour without any wire. Everything that happens by itself stands on the agenda."""
 
-    def __init__(
-        self, name: str, clock: PracticeClock, environment: Mapping[str, str], *, seed: int = 0
-    ) -> None:
+    def __init__(self, name: str, clock: PracticeClock, environment: Mapping[str, str], *, seed: int = 0) -> None:
         self.name = name
         self.seed = seed
         self.clock = clock

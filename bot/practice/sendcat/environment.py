@@ -152,8 +152,7 @@ class Environment:
         after = dict(self._texts)
         for name, _ in wanted:
             after.pop(name, None)
-        for name, text in sorted((name, text) for name, text in wanted if text is not None):
-            after[name] = text
+        after.update(sorted((name, text) for name, text in wanted if text is not None))
         if len(after) > MAX_VARIABLES:
             raise VariableRefused("EnvVarLimitMet", f"A deployment has at most {MAX_VARIABLES} variables.")
         if sum(len(name.encode()) + len(text.encode()) for name, text in after.items()) > MAX_TOTAL_BYTES:

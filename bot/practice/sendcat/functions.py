@@ -105,9 +105,7 @@ def _raise_rate_alert(call: Call) -> Json:
 def _check_and_increment(call: Call) -> Json:
     arguments = call.arguments
     window_ms = max(1, int(arguments.number("windowMs")))
-    answer = call.deployment.limiter.admit(
-        arguments.text("key"), int(arguments.number("max")), window_ms, call.now_ms
-    )
+    answer = call.deployment.limiter.admit(arguments.text("key"), int(arguments.number("max")), window_ms, call.now_ms)
     return {
         "allowed": answer.allowed == 1,
         "remaining": answer.remaining,
@@ -190,9 +188,7 @@ def _release_slot(call: Call) -> Json:
 
 
 def _recent_keys(call: Call) -> Json:
-    rows = call.deployment.idempotency.newest(
-        call.arguments.text("scope"), call.arguments.rows("limit", 20, 200)
-    )
+    rows = call.deployment.idempotency.newest(call.arguments.text("scope"), call.arguments.rows("limit", 20, 200))
     return [document(row) for row in rows]
 
 
@@ -249,10 +245,7 @@ def _queue_stats(call: Call) -> Json:
 
 
 def _dead_letters(call: Call) -> Json:
-    return [
-        document(job)
-        for job in call.deployment.queue.dead_letters(call.arguments.whole("limit", 100, 1, 500))
-    ]
+    return [document(job) for job in call.deployment.queue.dead_letters(call.arguments.whole("limit", 100, 1, 500))]
 
 
 def _queue_alerts(call: Call) -> Json:
@@ -395,9 +388,7 @@ CATALOGUE: tuple[Function, ...] = (
             "method": MAYBE_TEXT,
         },
     ),
-    Function(
-        "rateLimit:cleanupExpired", "Mutation", lambda call: call.deployment.limiter.cleanup(call.now_ms)
-    ),
+    Function("rateLimit:cleanupExpired", "Mutation", lambda call: call.deployment.limiter.cleanup(call.now_ms)),
     Function("circuitBreaker:listStatuses", "Query", _circuit_statuses, _LIMIT),
     Function("circuitBreaker:checkGate", "Mutation", _check_gate, _PROVIDER),
     Function("circuitBreaker:recordSuccess", "Mutation", _record_success, _PROVIDER),
@@ -421,9 +412,7 @@ CATALOGUE: tuple[Function, ...] = (
         lambda call: {"deleted": call.deployment.bulkheads.cleanup(call.now_ms)},
     ),
     Function("idempotency:listRecentByScope", "Query", _recent_keys, {"scope": TEXT} | _LIMIT),
-    Function(
-        "idempotency:claimKey", "Mutation", _claim_key, {"scope": TEXT, "key": TEXT, "ttlMs": MAYBE_NUMBER}
-    ),
+    Function("idempotency:claimKey", "Mutation", _claim_key, {"scope": TEXT, "key": TEXT, "ttlMs": MAYBE_NUMBER}),
     Function(
         "idempotency:cleanupExpired",
         "Mutation",
@@ -474,9 +463,7 @@ CATALOGUE: tuple[Function, ...] = (
         "Mutation",
         lambda call: {"deleted": call.deployment.queue.cleanup(call.now_ms)},
     ),
-    Function(
-        "toolJobs:raiseQueueAlertIfNeeded", "Mutation", _raise_queue_alert, {"kind": TEXT} | _ALERT
-    ),
+    Function("toolJobs:raiseQueueAlertIfNeeded", "Mutation", _raise_queue_alert, {"kind": TEXT} | _ALERT),
     Function(
         "threads:create",
         "Mutation",

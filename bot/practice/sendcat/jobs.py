@@ -48,9 +48,7 @@ class ToolQueue:
         self.jobs: Series[ToolJob] = Series(lambda row: row.creation_time)
         self.alerts: Series[ToolQueueAlert] = Series(lambda row: row.created_at)
 
-    def enqueue(
-        self, source: str, tool: str, args_json: str, now_ms: int, max_attempts: int | None = None
-    ) -> ToolJob:
+    def enqueue(self, source: str, tool: str, args_json: str, now_ms: int, max_attempts: int | None = None) -> ToolJob:
         """Add a job, or raise :class:`QueueSaturated`."""
         cap = self._environment.number(_QUEUE_KNOBS[tool])
         queued = sum(job.tool_name == tool and job.status == "queued" for job in self._open.values())
@@ -166,9 +164,7 @@ class ToolQueue:
         pressure: dict[str, Json] = {}
         totals: Counter[str] = Counter()
         for tool in TOOLS:
-            counts = {
-                name: sum(seen[tool, status] for status in states) for name, states in _COUNTERS.items()
-            }
+            counts = {name: sum(seen[tool, status] for status in states) for name, states in _COUNTERS.items()}
             totals.update(counts)
             by_tool[tool] = dict(counts)
             pressure[tool] = {

@@ -80,9 +80,7 @@ class Keys:
                 if user is None:
                     raise HeaderRefused(401, "InvalidAuthHeader", "The authentication token is not valid.")
                 return Identity(user=user)
-        raise HeaderRefused(
-            400, "InvalidAdminKey", "The Authorization header is neither 'Convex' nor 'Bearer'."
-        )
+        raise HeaderRefused(400, "InvalidAdminKey", "The Authorization header is neither 'Convex' nor 'Bearer'.")
 
     def _admin(self, credential: str, refuse_all: bool) -> Identity:
         if credential in self._permissions and not refuse_all:

@@ -154,15 +154,11 @@ class RateLimiter:
         created = sent = 0
         for bucket, outcome, threshold in ALERT_RULES:
             observed = counts[bucket, outcome]
-            alert_id = self.raise_alert(
-                bucket, outcome, threshold, observed, MONITOR_WINDOW_MINUTES, now_ms=now_ms
-            )
+            alert_id = self.raise_alert(bucket, outcome, threshold, observed, MONITOR_WINDOW_MINUTES, now_ms=now_ms)
             if alert_id is None:
                 continue
             created += 1
-            sent += self._warnings.rate_limit(
-                bucket, outcome, observed=observed, threshold=threshold, now_ms=now_ms
-            )
+            sent += self._warnings.rate_limit(bucket, outcome, observed=observed, threshold=threshold, now_ms=now_ms)
         return {"createdAlerts": created, "sentryAlerts": sent, "windowMinutes": MONITOR_WINDOW_MINUTES}
 
     def raise_alert(

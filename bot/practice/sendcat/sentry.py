@@ -28,9 +28,7 @@ class Warnings:
         self._quiet_until: dict[str, int] = {}
         self.sent: deque[SentryWarning] = deque(maxlen=KEPT)
 
-    def rate_limit(
-        self, bucket: str, outcome: str, *, observed: float, threshold: float, now_ms: int
-    ) -> int:
+    def rate_limit(self, bucket: str, outcome: str, *, observed: float, threshold: float, now_ms: int) -> int:
         """Tell of a rate-limit alert; 1 when it was sent."""
         return self._send(
             ("RATE_LIMIT_SENTRY_DSN", "SENTRY_DSN"),

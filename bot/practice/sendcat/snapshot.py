@@ -42,9 +42,7 @@ def snapshot(deployment: Deployment, minutes: int, limit: int, now_ms: int) -> D
             "alertsInWindow": len(alerts),
             "recentAlerts": [document(alert) for alert in alerts[:limit]],
         },
-        "chatAdmission": _admission(
-            events, deployment.environment.number("ADMISSION_ALLOWED_EVENT_SAMPLE_PCT")
-        ),
+        "chatAdmission": _admission(events, deployment.environment.number("ADMISSION_ALLOWED_EVENT_SAMPLE_PCT")),
         "circuitBreakers": {
             "openCount": sum(row.state == "open" for row in circuits),
             "recent": [document(row) for row in circuits],

@@ -125,9 +125,9 @@ class Background:
         self._on = deployment
         self._traffic = traffic
         self._events: dict[str, Event] = {}
-        self._from_ms = deployment.clock.now_ms() - 10 * 60_000
+        start_ms = deployment.clock.now_ms() - 10 * 60_000 - 2_500
         for kind in ("chats", "pushes", "messages", "jobs"):
-            self.resume(kind, start_ms=self._from_ms)
+            self.resume(kind, start_ms=start_ms)
 
     def pause(self, kind: str) -> None:
         """No more ``chats``, ``pushes``, ``messages`` or ``jobs`` until resumed."""

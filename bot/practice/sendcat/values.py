@@ -8,7 +8,7 @@ import math
 import struct
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | bytes | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | bytes | list[Json] | dict[str, Json] | None"
 """A value as functions see it. ``int`` and ``float`` are both Convex numbers; ``bytes`` is Convex bytes."""
 
 Document: TypeAlias = dict[str, Json]

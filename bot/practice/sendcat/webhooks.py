@@ -36,9 +36,7 @@ def too_many(retry_after_ms: int) -> Answer:
 
 
 def contended() -> Answer:
-    return refusal(
-        429, "rate_limited", "Too many requests. Please retry in a moment.", (b"retry-after", b"1")
-    )
+    return refusal(429, "rate_limited", "Too many requests. Please retry in a moment.", (b"retry-after", b"1"))
 
 
 def client_ip(request: Request) -> str:
@@ -158,8 +156,7 @@ def whatsapp_webhook(deployment: Deployment, request: Request, now_ms: int) -> A
     fresh = [
         message
         for message in _messages(entries)
-        if not isinstance(message.get("id"), str)
-        or accept_whatsapp(deployment, str(message["id"]), now_ms)
+        if not isinstance(message.get("id"), str) or accept_whatsapp(deployment, str(message["id"]), now_ms)
     ]
     if fresh:
         return Answer(200, b"OK", [(b"content-type", TEXT_TYPE)])

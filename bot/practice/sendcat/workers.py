@@ -64,9 +64,7 @@ class Workers:
         self._number = 0
         self.after_drain: list[Callable[[Drain, int], None]] = []
 
-    def enqueue(
-        self, source: str, tool: str, args_json: str, now_ms: int, max_attempts: int | None = None
-    ) -> ToolJob:
+    def enqueue(self, source: str, tool: str, args_json: str, now_ms: int, max_attempts: int | None = None) -> ToolJob:
         """Add a job and start a drain for it, as the product does."""
         job = self._queue.enqueue(source, tool, args_json, now_ms, max_attempts)
         self.drain(now_ms)
@@ -141,9 +139,7 @@ class Workers:
         namespace = self._namespace(job.tool_name)
         if namespace:
             knob = "WEB_SEARCH" if job.tool_name == WEB else "PRODUCT_SEARCH"
-            self._cache.set(
-                namespace, query, value, self._environment.number(f"TOOL_CACHE_{knob}_TTL_MS"), now_ms
-            )
+            self._cache.set(namespace, query, value, self._environment.number(f"TOOL_CACHE_{knob}_TTL_MS"), now_ms)
         return value
 
     def _namespace(self, tool: str) -> str | None:

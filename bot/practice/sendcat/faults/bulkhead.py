@@ -36,7 +36,12 @@ def _held(stage: Stage, count: int, *, acquired_ms: int, held_ms: int, kept: int
             bulkheads.release(PRIMARY, f"spike-{number}")
 
     stage.on.agenda.at(acquired_ms + held_ms, give_back)
-    stage.undo.append(lambda: [bulkheads.release(PRIMARY, f"spike-{number}") for number in range(count)] and None)
+
+    def end() -> None:
+        for number in range(count):
+            bulkheads.release(PRIMARY, f"spike-{number}")
+
+    stage.undo.append(end)
 
 
 def _leaked(stage: Stage, options: dict[str, Option]) -> None:

@@ -23,7 +23,7 @@ def _flapping(stage: Stage, options: dict[str, Option]) -> None:
 
 def _tool(stage: Stage, options: dict[str, Option]) -> None:
     _down(stage, SERPER, Health("status", status=502))
-    stage.repeat(3_000, lambda at: stage.traffic.call(SERPER, at), for_ms=6 * 60_000)
+    stage.repeat(3_000, lambda at: stage.traffic.call(SERPER, at), for_ms=5 * 60_000 + 1_500)
 
 
 def _stale_open(stage: Stage, options: dict[str, Option]) -> None:

@@ -23,9 +23,7 @@ def _abusive(stage: Stage, options: dict[str, Option]) -> None:
 def _legitimate(stage: Stage, options: dict[str, Option]) -> None:
     """One push service at a steady rate a minute, a little over the limit: the refusals fall to each minute's end."""
     rate = int(options.get("per_minute", 140))
-    stage.repeat(
-        60_000 // rate, lambda at: stage.traffic.webhook("gmail_push", PUSH_SOURCE, at), for_ms=10 * 60_000
-    )
+    stage.repeat(60_000 // rate, lambda at: stage.traffic.webhook("gmail_push", PUSH_SOURCE, at), for_ms=5 * 60_000)
 
 
 def _chat(stage: Stage, options: dict[str, Option]) -> None:

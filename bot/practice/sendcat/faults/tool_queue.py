@@ -72,6 +72,11 @@ def _slow_search(stage: Stage, connect_ms: tuple[int, int], *, for_ms: int) -> N
     stage.undo.append(lambda: setattr(upstream, "connect_ms", usual))
 
 
+def queued(stage: Stage, query: str, *, age_ms: int) -> ToolJob:
+    """A web job that waits since ``age_ms``."""
+    return _job(stage, query, "queued", age_ms=age_ms)
+
+
 def _job(stage: Stage, query: str, status: str, *, age_ms: int) -> ToolJob:
     """A job with a history: queued and never tried, or dead after its last attempt."""
     ids, number = stage.on.ids, stage.on.environment.number

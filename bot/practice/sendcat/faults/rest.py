@@ -1,0 +1,104 @@
+"""D, E, G, H: replay surge, stale cache, region trigger, milestone evidence."""
+
+from __future__ import annotations
+
+from bot.practice.sendcat.cache import ToolCache
+from bot.practice.sendcat.circuits import PRIMARY, SERPER
+from bot.practice.sendcat.faults.stage import Fault, Option, Stage
+from bot.practice.sendcat.faults.tool_queue import queued
+from bot.practice.sendcat.idempotency import GMAIL_LIFE_MS, GMAIL_SCOPE
+from bot.practice.sendcat.workers import search_results
+
+REPEATS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 6, 19)
+"""Hits of the twelve keys that repeat: 78 duplicate hits."""
+
+
+def _surge(stage: Stage, options: dict[str, Option]) -> None:
+    """60 keys of the last 15 minutes, twelve of them repeated; the sender goes on until it is cleared."""
+    for number in range(60):
+        hits = REPEATS[number] if number < len(REPEATS) else 1
+        first_ms = stage.now_ms - 12 * 60_000 + number * 10_000
+        stage.on.idempotency.add(
+            GMAIL_SCOPE,
+            f"person{number}@example.com:{9000 + number}",
+            first_seen_at=first_ms,
+            last_seen_at=stage.now_ms - 5_000 if hits > 1 else first_ms,
+            hits=hits,
+            life_ms=GMAIL_LIFE_MS,
+        )
+    stage.repeat(
+        30_000,
+        lambda at: stage.traffic.webhook("gmail_push", "66.249.93.10", at, message="person11@example.com:9011"),
+        for_ms=0,
+    )
+
+
+def _hidden(stage: Stage, options: dict[str, Option]) -> None:
+    """One key first seen 40 minutes ago with 511 hits: the 15-minute snapshot shows none of them."""
+    stage.on.idempotency.add(
+        GMAIL_SCOPE,
+        "loud@example.com:4711",
+        first_seen_at=stage.now_ms - 40 * 60_000,
+        last_seen_at=stage.now_ms - 2_000,
+        hits=511,
+        life_ms=GMAIL_LIFE_MS,
+    )
+
+
+def _stale(stage: Stage, options: dict[str, Option]) -> None:
+    """420 cached answers carry an old mark, while the search already gives a new one."""
+    upstream, cache = stage.on.upstreams[SERPER], stage.on.cache
+    old, namespace = upstream.mark, stage.on.environment.web_namespace()
+    _fill(cache, namespace, old, stage.now_ms, count=int(options.get("entries", 420)))
+    if not options.get("upstream_stale", False):
+        upstream.mark = "v2"
+
+
+def _fill(cache: ToolCache, namespace: str, mark: str, now_ms: int, *, count: int) -> None:
+    for number in range(count):
+        query = f"popular question {number}"
+        cache.set(namespace, query, search_results(query, mark), 3_600_000, now_ms - 60_000)
+
+
+def _demand(stage: Stage, options: dict[str, Option]) -> None:
+    """A forecast over the threshold; nothing clears it, since it is a decision and no fault."""
+    stage.on.forecast_streams = int(options.get("streams", 25_000))
+    stage.undo.append(lambda: setattr(stage.on, "forecast_streams", 0))
+
+
+def _region_snapshot(stage: Stage, options: dict[str, Option]) -> None:
+    """Two circuits opened within half an hour, and more than a hundred jobs queued."""
+    for provider in (PRIMARY, SERPER):
+        stage.on.agenda.at(stage.now_ms, lambda at, provider=provider: _open(stage, provider, at))  # type: ignore[misc]
+    stage.rest("jobs", "chats")
+    for number in range(101):
+        queued(stage, f"waiting {number}", age_ms=50_000 - number * 100)
+
+
+def _open(stage: Stage, provider: str, at_ms: int) -> None:
+    for _ in range(6):
+        stage.on.circuits.failure(provider, at_ms - 60_000, "HTTP 503")
+
+
+def _milestone_circuit(stage: Stage, options: dict[str, Option]) -> None:
+    """A circuit that opened 150 s ago and was not touched since."""
+    stage.rest("chats")
+    for _ in range(6):
+        stage.on.circuits.failure(PRIMARY, stage.now_ms - 150_000, "HTTP 503")
+
+
+def _milestone_queue(stage: Stage, options: dict[str, Option]) -> None:
+    """The oldest queued job is 70 s old."""
+    stage.rest("jobs")
+    queued(stage, "late", age_ms=70_000)
+
+
+FAULTS = (
+    Fault("D", "surge", "one sender repeats its Gmail pushes: 78 duplicate hits", _surge),
+    Fault("D", "hidden", "an old key repeated 511 times, invisible to the 15-minute snapshot", _hidden),
+    Fault("E", "stale", "420 cached search results are older than what the search gives now", _stale),
+    Fault("G", "demand", "a forecast of 25,000 concurrent streams", _demand),
+    Fault("G", "snapshot", "two open circuits and 101 queued jobs", _region_snapshot),
+    Fault("H", "circuit", "a circuit open and untouched for 150 s", _milestone_circuit),
+    Fault("H", "queue", "the oldest queued job is 70 s old", _milestone_queue),
+)
