@@ -118,6 +118,11 @@ class Button(_Frozen):
     offer: str | None = None
 
 
+def stop_button(op_id: str) -> Button:
+    """Stop is there for anyone, without a second thought (safety.md, R13)."""
+    return Button(label="Stop", line=f"stop {op_id}", name="run.stop")
+
+
 class Link(_Frozen):
     label: str
     url: str

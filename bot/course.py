@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from bot.card import Card, Step, Tone
+from bot.card import Card, Step, Tone, stop_button
 from bot.errors import SendcatError
 from bot.redact import inert
 
@@ -39,7 +39,7 @@ class Course:
             tone=Tone.RUNNING,
             context=f"{self.run.context} · {seconds(self.run.elapsed_s)}",
             steps=tuple(self.steps),
-            buttons=(self.run.stop_button(),),
+            buttons=(stop_button(self.run.op.id),),
         )
 
     async def note(self, detail: str, tone: Tone = Tone.RUNNING) -> None:

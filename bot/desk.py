@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 import structlog
 
 from bot.authority import LOCAL, Decision, Standing, Who, decide, resolve
-from bot.card import Card, Tone, when
+from bot.card import Card, Tone, stop_button, when
 from bot.card import who as mention
 from bot.catalog import Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Place, Reply
@@ -92,7 +92,7 @@ class Desk:
             op = ops.new(tx, ask, plan.command.name, plan.line, plan.target.name if plan.target else None)
             inbox.accept(tx, ask, op.id)
             if not plan.command.quiet:
-                put_card(tx, op, opening(op, who))
+                put_card(tx, op, opening(op, who, effects=plan.command.effects))
             return op, None, None
 
         op, delivery, dead = await self.world.store.write(write)
@@ -196,12 +196,13 @@ def _record(
     )
 
 
-def opening(op: Op, who: Who) -> Card:
-    """The first card: it is there before the work begins."""
+def opening(op: Op, who: Who, *, effects: bool) -> Card:
+    """The first card: it is there before the work begins, and can already be stopped."""
     return Card(
         title=f"{op.command.capitalize()} ACCEPTED",
         tone=Tone.RUNNING,
         context=f"started by {who.name} · {when(op.created_ms)} · run {op.id}",
+        buttons=(stop_button(op.id),) if effects else (),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.authority import Who
-from bot.card import Button, Card, Tone, when
+from bot.card import Card, Tone, when
 from bot.command import Outcome
 from bot.config import Target
 from bot.errors import Broken, Refused
@@ -60,10 +60,6 @@ class Run:
         if self.on is not None:
             parts.append(f"{self.on.name} ({self.on.environment.value})" if self.on.name != "practice" else "practice")
         return " · ".join([*parts, f"run {self.op.id}"])
-
-    def stop_button(self) -> Button:
-        """Stop is there for anyone, without a second thought (R13)."""
-        return Button(label="Stop", line=f"stop {self.op.id}", name="run.stop")
 
     async def show(self, card: Card) -> None:
         """Draw progress: recorded, put into the outbox in the same step, and shown to whoever watches here."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -161,7 +162,7 @@ def lines_of(blocks: list[dict[str, Any]]) -> list[str]:
                 lines += _rich(block).splitlines()
             case "actions":
                 lines.append("  ".join(f"[ {_label(e)} ]" for e in block["elements"]))
-    return lines
+    return [_shown(line) for line in lines]
 
 
 def _label(element: dict[str, Any]) -> str:
@@ -178,6 +179,13 @@ def _rich(node: dict[str, Any]) -> str:
         return str(node.get("text") or node.get("name") or node.get("url") or "")
     joined = "".join(_rich(child) for child in node.get("elements", []))
     return joined + ("\n" if str(node.get("type", "")).startswith("rich_text_") else "")
+
+
+def _shown(text: str) -> str:
+    """Slack's own marks as a person reads them."""
+    text = re.sub(r"<!date\^\d+\^[^|>]*\|([^>]*)>", r"\1", text)
+    text = re.sub(r"<@([A-Z0-9]+)>", lambda m: "@" + m.group(1).removeprefix("U0").lower(), text)
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _say(text: str) -> None:

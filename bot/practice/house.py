@@ -192,7 +192,7 @@ async def keep_house(
     slack: PracticeSlack | None = None
     workspace: Workspace | None = None
     if with_slack:
-        slack = PracticeSlack(manifest=manifest(ALL, url=request_url))
+        slack = PracticeSlack(manifest=manifest(ALL))
         await slack.start(port=page_port)
         if request_url is not None:
             slack.deliver_http(request_url)

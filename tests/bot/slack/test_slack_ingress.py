@@ -166,6 +166,11 @@ async def test_R1_what_is_signed_but_malformed_gets_a_4xx(door: Door, body: byte
     assert door.desk.asks == []
 
 
+_KEYS = st.sampled_from(
+    ["type", "user", "team", "team_id", "event", "event_id", "actions", "view", "id", "channel", "command", "text", "api_app_id", "trigger_id", "authorizations", "enterprise", "message", "state", "values", "challenge"]
+)
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.one_of(
@@ -185,12 +190,6 @@ async def test_R1_any_signed_bytes_never_give_a_5xx(body: bytes, content_type: s
     response = await door.post(b"payload=" + body if wrapped else body, content_type)
 
     assert response.status_code < 500
-
-
-_KEYS = st.sampled_from(
-    ["type", "user", "team", "team_id", "event", "event_id", "actions", "view", "id", "channel", "command", "text"]
-    + ["api_app_id", "trigger_id", "authorizations", "enterprise", "message", "state", "values", "challenge"]
-)
 
 
 async def test_R1_two_thousand_forgeries_have_no_effect_and_no_5xx() -> None:
