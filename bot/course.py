@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def seconds(value: float) -> str:
-    """A duration for people: ``0.4 s``, ``12 s``, ``3:05``."""
+    """A duration for people: ``30 ms``, ``0.4 s``, ``12 s``, ``3:05``."""
+    if value < 0.1:
+        return f"{value * 1000:.0f} ms"
     if value < 10:
         return f"{value:.1f} s"
     if value < 60:

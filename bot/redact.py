@@ -11,9 +11,9 @@ from collections.abc import Iterable
 MAX_FOREIGN = 300
 """Foreign text is cut to this many characters (R34)."""
 
-_FORMATTING = str.maketrans(
-    {"*": "∗", "_": "＿", "~": "∼", "`": "ˋ", "<": "‹", ">": "›", "&": "＆", "@": "＠", "|": "¦"}
-)
+_FORMATTING = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ", "<": "‹", ">": "›", "&": "＆", "@": "＠", "|": "¦"})
+_EDGE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""An underscore inside a word formats nothing; one at its edge would."""
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,12})://")
 _DOMAIN = re.compile(r"(?i)(?<=\w)\.(?=[a-z]{2,24}\b)")
 
@@ -36,6 +36,7 @@ def inert(value: object, limit: int = MAX_FOREIGN) -> str:
         else:
             kept.append(char)
     text = " ".join("".join(kept).split()).translate(_FORMATTING)
+    text = _EDGE_UNDERSCORE.sub("＿", text)
     text = _URL.sub(r"\1:∕∕", text)
     text = _DOMAIN.sub("․", text)
     text = text.replace(":", "꞉") if _EMOJI.search(text) else text

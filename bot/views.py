@@ -157,9 +157,10 @@ def red_owners(*judgements: Judgement | None) -> tuple[str, ...]:
 
 def reading_text(reading: Reading) -> str:
     """One reading with its limit and age: ``oldest queued 240 s, limit 60 s (12 s old, sampled)``."""
-    text = f"{reading.name} {_measure(reading.value, reading.unit)}"
+    unit = "" if reading.unit in reading.name.split() else reading.unit
+    text = f"{inert(reading.name, 80)} {_measure(reading.value, unit)}"
     if reading.limit is not None:
-        text += f", limit {_measure(reading.limit, reading.unit)}"
+        text += f", limit {_measure(reading.limit, unit)}"
     about = [f"{duration(reading.age_ms)} old"] if reading.age_ms else []
     about += ["sampled"] if reading.sampled else []
     if about:
@@ -178,7 +179,9 @@ def _measure(value: float | str, unit: str) -> str:
 def suggestion_text(book: Book, diagnosis: Diagnosis, letter: str) -> str:
     """``playbook F`` on a line of its own, then its title, the reason, and the readings that fired."""
     signal = diagnosis.signal(letter)
-    lines = [f"playbook {letter}", f"*{book.playbook(letter).title}* · {signal.why}"]
+    lines = [f"playbook {letter}", f"*{book.playbook(letter).title}*"]
+    if len(diagnosis.suggestions) > 1:
+        lines[1] += f" · {signal.why}"
     lines += [f"• {reading_text(reading)}" for reading in signal.readings if reading.fired][:4]
     lines += [f"• missing: {gap}" for gap in signal.missing[:2]]
     return "\n".join(lines)

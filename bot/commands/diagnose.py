@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bot.card import Attachment, Button, Card
 from bot.command import EXIT, Args, Command, Outcome
-from bot.redact import inert
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -48,7 +47,7 @@ async def _run(run: Run, args: DiagnoseArgs) -> Outcome:
         title=diagnosis.headline[:140],
         tone=verdict_tone(verdict),
         context=run.context,
-        lead=inert(diagnosis.reason, 600),
+        lead=diagnosis.reason[:600],
         facts=posture_facts(looked.snapshot),
         sections=tuple(sections),
         next=diagnosis.next_step,

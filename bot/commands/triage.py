@@ -183,7 +183,7 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         title=diagnosis.headline[:140],
         tone=verdict_tone(verdict),
         context=run.context,
-        lead=inert(diagnosis.reason, 600),
+        lead=diagnosis.reason[:600] if len(diagnosis.suggestions) < 2 else "",
         facts=posture_facts(found.looks[-1].snapshot) if found.looks else (),
         table=table,
         sections=tuple(sections),

@@ -78,6 +78,7 @@ class Ingress:
         clock: Clock,
         health: Callable[[], dict[str, Any]],
         admission: Admission | None = None,
+        body_within_s: float = BODY_WITHIN_S,
     ) -> None:
         if not signing_secret:
             raise ValueError("a signing secret is needed: anybody could sign with an empty one")
@@ -86,6 +87,7 @@ class Ingress:
         self._clock = clock
         self._health = health
         self._admission = admission or Admission()
+        self._body_within_s = body_within_s
         self._unread = UNREAD_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,7 +154,7 @@ class Ingress:
             raise _Malformed(429, "busy")
         self._unread -= expected
         try:
-            async with asyncio.timeout(BODY_WITHIN_S):
+            async with asyncio.timeout(self._body_within_s):
                 return await _collect(receive)
         except TimeoutError:
             raise _Malformed(408, "too slow") from None

@@ -29,7 +29,7 @@ class AuditRecord(BaseModel):
     Numbers are finite, whole ones within 2**53 (RFC 8785); anything else raises ``ValueError`` at `append`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, ser_json_inf_nan="constants")
 
     phase: Phase
     action: str

@@ -6,7 +6,9 @@ import pytest
 
 from playbooks.book import Book
 
-COMMANDS = frozenset({"help", "triage", "snapshot", "probe", "drill", "diagnose", "inspect", "owners", "stop", "doctor"})
+COMMANDS = frozenset(
+    {"help", "triage", "snapshot", "probe", "drill", "diagnose", "inspect", "owners", "stop", "doctor"}
+)
 
 
 @pytest.fixture(scope="session")

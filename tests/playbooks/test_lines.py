@@ -83,7 +83,7 @@ def test_what_cannot_be_read_says_what_is_wrong(text: str, says: str) -> None:
 
 
 @given(st.text(max_size=60))
-@example("drill --a={\"b\": [1, '")
+@example('drill --a={"b": [1, \'')
 @example("[" * 2000)
 @example("x {" + '{"a":' * 1500)
 @example("x <<https://a>>")

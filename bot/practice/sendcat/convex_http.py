@@ -30,7 +30,7 @@ from bot.practice.sendcat.keys import (
     denied,
 )
 from bot.practice.sendcat.switches import Script
-from bot.practice.sendcat.values import FORMATS, BadValue, Json, decode, encode
+from bot.practice.sendcat.values import FORMATS, BadValue, Document, Json, decode, encode
 from bot.practice.sendcat.wire import (
     Answer,
     BodyTooLarge,
@@ -388,7 +388,7 @@ class ConvexHttp:
         if not identity.may(permission):
             raise PlatformError(403, "OperationNotPermitted", denied(permission))
 
-    def _record(self, request: Request, action: str, now_ms: int, metadata: dict[str, str]) -> None:
+    def _record(self, request: Request, action: str, now_ms: int, metadata: Document) -> None:
         self._deployment.audit.append(
             {
                 "actor": {"type": "token"},

@@ -20,6 +20,7 @@ from bot.practice.sendcat.sentry import Warnings
 from bot.practice.sendcat.switches import Switches
 from bot.practice.sendcat.tables import Ids
 from bot.practice.sendcat.upstreams import Upstreams
+from bot.practice.sendcat.values import Document
 from bot.practice.sendcat.workers import Workers
 
 MONITOR_PERIOD_MS = 5 * 60_000
@@ -54,7 +55,7 @@ class Deployment:
         self.accounts = Accounts(self.ids, seed)
         self.site_delays: list[Callable[[int], float]] = []
         """Extra milliseconds that each webhook request waits, from whoever puts load on the deployment."""
-        self.audit: list[dict[str, str | int]] = []
+        self.audit: list[Document] = []
         self.forecast_streams = 0
         """Expected peak of concurrent chat streams, for practising playbook G."""
         self._processed: set[str] = set()

@@ -56,7 +56,7 @@ async def invoke(function: Function, call: Call) -> Json:
     if asyncio.iscoroutine(result):
         answer: Json = await result
         return answer
-    plain: Json = result  # type: ignore[assignment]
+    plain: Json = result
     return plain
 
 
@@ -86,7 +86,8 @@ def _recent_events(call: Call) -> Json:
     events, bucket = call.deployment.limiter.events, call.arguments.maybe_text("bucket")
     if bucket is None:
         return [document(event) for event in events.newest(count)]
-    return [document(event) for event in events.newest(2 * count) if event.bucket == bucket][:count]
+    found: list[Json] = [document(event) for event in events.newest(2 * count) if event.bucket == bucket]
+    return found[:count]
 
 
 def _raise_rate_alert(call: Call) -> Json:

@@ -157,7 +157,7 @@ class Thread(Row):
 def document(row: Row) -> Document:
     """The row as clients see it: camelCase names in alphabetical order, absent instead of null."""
     result: dict[str, Json] = {}
-    for wire, attribute in _wire_names(type(row)):
+    for wire, attribute in _wire_names(type(row)):  # type: ignore[arg-type]
         value = getattr(row, attribute)
         if value is not None:
             result[wire] = value

@@ -130,7 +130,9 @@ class Whispers:
 class Door:
     """The real ingress and the real Bolt app around a small desk, driven in process."""
 
-    def __init__(self, desk: TinyDesk | None = None, admission: Admission | None = None) -> None:
+    def __init__(
+        self, desk: TinyDesk | None = None, admission: Admission | None = None, body_within_s: float = 5.0
+    ) -> None:
         self.desk = desk or TinyDesk()
         self.whispers = Whispers()
         self.identity = Identity(team="T0PRACTICE", app="A0SENDCAT", user="U0SENDCAT", bot="B0SENDCAT")
@@ -144,7 +146,12 @@ class Door:
             clock=self.clock,
         )
         self.ingress = Ingress(
-            inner(app), signing_secret=SECRET, clock=self.clock, health=lambda: {"ok": True}, admission=admission
+            inner(app),
+            signing_secret=SECRET,
+            clock=self.clock,
+            health=lambda: {"ok": True},
+            admission=admission,
+            body_within_s=body_within_s,
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.ingress), base_url="http://bot")
 

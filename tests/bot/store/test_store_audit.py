@@ -63,9 +63,7 @@ def test_R39_the_chain_can_be_recomputed_from_the_stored_text_alone(tx: Tx) -> N
     for row in audit.rows(tx.db):
         digest = hashlib.sha256(b"sendcat audit record v1\x00" + bytes.fromhex(before) + row.body.encode())
         assert (row.prev_hash, row.hash) == (before, digest.hexdigest())
-        assert row.body == json.dumps(
-            json.loads(row.body), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
+        assert row.body == json.dumps(json.loads(row.body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         before = row.hash
     assert audit.head(tx.db) == (5, before)
 

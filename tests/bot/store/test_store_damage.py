@@ -148,9 +148,7 @@ async def test_R41_a_log_left_by_a_killed_process_is_no_damage_and_survives_a_re
     """Looking at the database with its log in place, and refusing it, changes neither of the two."""
     store = Store.open(leadership, clock=clock)
     await store.write(
-        lambda tx: audit.append(
-            tx, audit.AuditRecord(phase="system", action="a", actor="system", door="system")
-        )
+        lambda tx: audit.append(tx, audit.AuditRecord(phase="system", action="a", actor="system", door="system"))
     )
     crashed = tmp_path / "crashed"
     crashed.mkdir()
