@@ -15,6 +15,7 @@ from bot.redact import inert
 if TYPE_CHECKING:
     from bot.config import Target
     from bot.run import Run
+    from bot.sendcat.convex import DeploymentInfo
     from bot.world import Finding
 
 _TONES = {"ok": Tone.OK, "warn": Tone.WARN, "bad": Tone.BAD, "skipped": Tone.PLAIN}
@@ -86,6 +87,7 @@ async def _database(run: Run) -> list[Finding]:
 
 
 async def _target(run: Run, target: Target) -> list[Finding]:
+    from bot.sendcat.convex import DeploymentInfo
     from bot.sendcat.snapshot import SKEW_REFUSE_MS, SKEW_WARN_MS, read_snapshot
     from bot.world import Finding
 
@@ -118,8 +120,8 @@ async def _target(run: Run, target: Target) -> list[Finding]:
         return found
     found.append(Finding(f"{name}: address", "ok", f"{target.api_url} answers{f' as {instance}' if instance else ''}"))
     info = await attempt("deployment", client.deployment_info(), needed=False)
-    if info is not None:
-        found.append(Finding(f"{name}: deployment", "ok", inert(info, 120)))
+    if isinstance(info, DeploymentInfo):
+        found.append(Finding(f"{name}: deployment", "ok", _deployment(info)))
     variables = await attempt("variables", client.environment(), needed=False)
     if isinstance(variables, dict):
         found.append(Finding(f"{name}: variables", "ok", f"{len(variables)} knobs are set; secrets were dropped"))
@@ -158,6 +160,12 @@ async def _target(run: Run, target: Target) -> list[Finding]:
     else:
         found.append(Finding(f"{name}: drill credentials", "ok", "all three scenarios can run"))
     return found
+
+
+def _deployment(info: DeploymentInfo) -> str:
+    """``prod of project chat``, or ``selfHosted``."""
+    kind = inert(info.deployment_type or info.kind, 40)
+    return f"{kind} of project {inert(info.project, 60)}" if info.project else kind
 
 
 COMMAND = Command(

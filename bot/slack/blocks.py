@@ -78,7 +78,7 @@ def render_attachment(attachment: Attachment) -> Message:
     heading = _section(f"*{title.replace('*', '∗')}*")
     body = attachment.text.strip("\n")
     if not body.strip():
-        return Message(escaped(title), [heading])
+        return Message(escaped(_in_words(title)), [heading])
     preformatted = "  " in body or "\t" in body or body.lstrip()[:1] in "{["
     length = ATTACHMENT_CHARS
     while True:
@@ -88,7 +88,7 @@ def render_attachment(attachment: Attachment) -> Message:
             break
         length = length * 2 // 3
     more = (Attachment(title=f"{title.removesuffix(_CONTINUED)}{_CONTINUED}", text=rest),) if rest.strip() else ()
-    return Message(escaped(title), blocks, more)
+    return Message(escaped(_in_words(title)), blocks, more)
 
 
 def sentence(card: Card) -> str:
@@ -96,8 +96,12 @@ def sentence(card: Card) -> str:
     title = plain(card.title, 150) or "Sendcat"
     lead = plain(card.lead, 400)
     end = "" if title[-1] in ".!?…" or not lead else "."
-    said = f"{SYMBOL[card.tone]} {title}{end} {lead}".strip()
-    return escaped(said)
+    return escaped(_in_words(f"{SYMBOL[card.tone]} {title}{end} {lead}".strip()))
+
+
+def _in_words(said: str) -> str:
+    """A lock screen that shows only a picture tells nothing: then our name stands beside it."""
+    return said if re.search(r"[^\W_]", said) else f"Sendcat {said}"
 
 
 def escaped(text: str) -> str:
@@ -244,7 +248,7 @@ def _actions(buttons: tuple[Button, ...]) -> Iterator[Block]:
     minted = [button for button in buttons if button.offer and OFFER.fullmatch(button.offer)]
     shown = [b for i, b in enumerate(minted) if i < BUTTONS or b.confirm][: BUTTONS + MENU]
     menu = [button for button in minted if button not in shown][:MENU]
-    used: dict[str, int] = {}
+    used = {MORE: 1}
     primary = False
     for button in shown:
         name = _ACTION.sub("-", button.name.lower())[:100].strip(".-") or "card.button"

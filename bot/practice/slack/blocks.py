@@ -98,6 +98,8 @@ def typed_value(element: Json, given: Any) -> Json:
         names = [given] if isinstance(given, str) else list(given)
         chosen = [option(element, str(name)) for name in names]
         held = chosen if key == "selected_options" else chosen[0]
+    elif kind == "external_select" and isinstance(given, str):
+        held = {"text": {"type": "plain_text", "text": given}, "value": given}
     elif key.endswith("s") and isinstance(given, str):
         held = [given]
     else:

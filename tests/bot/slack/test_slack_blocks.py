@@ -329,7 +329,7 @@ def test_R34_foreign_text_is_inert_in_every_part_of_a_card(foreign: str) -> None
     for drawn in (render(card), render(card, table_fallback=True)):
         assert_clean(drawn)
         ours = ("*Next:* ", "actions", "plain_text", "rich_text_preformatted", "rich_text", "raw_text")
-        for text in [drawn.text, *texts([block for block in drawn.blocks])]:
+        for text in [drawn.text, *texts(drawn.blocks)]:
             if text not in ours:
                 assert not ALIVE.search(text.removeprefix("*Next:* ")), text
 

@@ -110,7 +110,7 @@ REFUSED: list[tuple[str, Surface, list[Any], str]] = [
     ("empty rich text word", "message", [rich({"type": "text", "text": ""})], "more than 0"),
     ("unknown rich text word", "message", [rich({"type": "shout"})], "unsupported type: shout"),
     ("an input without label", "modal", [{"type": "input", "element": {"type": "plain_text_input"}}], "/label"),
-    ("a button as input", "modal", [{"type": "input", "label": plain("x"), "element": BUTTON}], "unsupported type: button"),
+    ("a button as input", "modal", [{"type": "input", "label": plain("x"), "element": BUTTON}], "type: button"),
     ("max_length 3001", "modal", [{"type": "input", "label": plain("x"), "element": {
         "type": "plain_text_input", "max_length": 3001}}], "max_length"),
 ]  # fmt: skip

@@ -93,8 +93,8 @@ async def test_slack_down_refuses_both_ways(slack: PracticeSlack, web: AsyncWebC
 
 async def until(true: Any, timeout_s: float = 5.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not true():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("concurrent", [False, True])

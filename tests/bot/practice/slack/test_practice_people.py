@@ -76,6 +76,7 @@ async def test_a_click_on_an_ephemeral_carries_no_message(
     """Only the place is known, and another person cannot press it."""
     await web.chat_postEphemeral(channel="C0INC", user="U0ONCALL", text="denied", blocks=card("denied"))
     note = slack.ephemerals("oncall")[0]
+    slack.ack_timeout_s = 0.1
     await slack.click("oncall", note, "Stop")
 
     body = http_bolt.bodies("action")[0]

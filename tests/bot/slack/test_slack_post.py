@@ -1,0 +1,393 @@
+"""The outbox sender against a Slack that loses answers, rate-limits, refuses and goes down: once, in order, all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_poster
+from slack_kit import until
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.card import Card, Cell, Table, Tone
+from bot.practice.slack import PracticeSlack
+from bot.practice.slack.faults import LOST_ANSWER, LOST_REQUEST, SERVER_ERROR_AFTER, ApiFault
+from bot.slack.post import Poster
+from bot.store import outbox
+from bot.store.database import Store
+from bot.store.outbox import Letter
+
+
+async def put(store: Store, key: str, card: Card | None = None, **more: Any) -> None:
+    await store.write(lambda tx: outbox.put(tx, key, **{"channel": "C0INC", "kind": "card", "card": card, **more}))
+
+
+async def letter(store: Store, key: str) -> Letter:
+    found = await store.read(lambda conn: outbox.by_key(conn, key))
+    assert found is not None
+    return found
+
+
+def card(title: str, *, final: bool = False, **more: Any) -> Card:
+    return Card(title=title, lead="Because.", final=final, **more)
+
+
+def titles(slack: PracticeSlack, channel: str = "C0INC") -> list[str]:
+    return [message["text"].split(".")[0] for message in slack.messages(channel)]
+
+
+async def test_a_card_is_posted_once_and_then_edited(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    await put(store, "card:r-1", card("Triage RUNNING"))
+    await until(lambda: titles(slack) == ["Triage RUNNING"])
+    await put(store, "card:r-1", card("PASS: healthy", final=True))
+    await until(lambda: titles(slack) == ["PASS: healthy"])
+    assert await poster.flush(5)
+
+    assert slack.count("chat.postMessage") == 1
+    assert slack.count("chat.update") == 1
+    [message] = slack.messages("C0INC")
+    assert message["metadata"] == {"event_type": "sendcat_card", "event_payload": {"key": "card:r-1"}}
+
+
+async def test_edits_are_coalesced_and_the_final_one_does_not_wait(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    poster = make_poster(store, web, tmp_path, edit_every_s=0.4)
+    poster.start()
+    for number in range(20):
+        await put(store, "card:r-1", card(f"step {number}"))
+        await asyncio.sleep(0.02)
+    running = slack.count("chat.update")
+    began = time.monotonic()
+    await put(store, "card:r-1", card("done", final=True))
+    await until(lambda: titles(slack) == ["done"])
+    final_s = time.monotonic() - began
+    await poster.stop()
+
+    assert running <= 3
+    assert final_s < 0.3
+
+
+async def test_an_urgent_edit_does_not_wait_either(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    """A click changes the card within a second (ux.md, rule 5)."""
+    poster = make_poster(store, web, tmp_path, edit_every_s=30)
+    poster.start()
+    await put(store, "card:r-1", card("waiting for approval"))
+    await until(lambda: titles(slack) == ["waiting for approval"])
+    await put(store, "card:r-1", card("Approved by oncall"), urgent=True)
+    await until(lambda: titles(slack) == ["Approved by oncall"], 1.0)
+    await poster.stop()
+
+
+async def test_R33_a_lost_answer_is_looked_up_and_not_posted_again(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    slack.faults.fail("chat.postMessage", LOST_ANSWER)
+    await put(store, "card:r-1", card("first"))
+    assert await poster.flush(5)
+    await put(store, "card:r-1", card("second", final=True))
+    assert await poster.flush(5)
+
+    assert titles(slack) == ["second"]
+    assert slack.count("chat.postMessage") == 1
+    assert (await letter(store, "card:r-1")).state == "sent"
+
+
+@pytest.mark.parametrize("fault", [LOST_REQUEST, ApiFault(apply=False, status=500, error="internal_error")])
+async def test_R33_a_lost_request_is_sent_again(
+    store: Store, slack: PracticeSlack, poster: Poster, fault: ApiFault
+) -> None:
+    slack.faults.fail("chat.postMessage", fault, 3)
+    await put(store, "card:r-1", card("first", final=True))
+    assert await poster.flush(5)
+
+    assert titles(slack) == ["first"]
+
+
+async def test_R33_in_a_thread_the_same(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    await put(store, "card:r-1", card("parent", final=True))
+    assert await poster.flush(5)
+    slack.faults.fail("chat.postMessage", LOST_ANSWER)
+    await put(store, "note:1", None, kind="reply", text="Raw\nline  1", thread_of="card:r-1")
+    slack.faults.fail("chat.postMessage", SERVER_ERROR_AFTER)
+    await put(store, "note:2", None, kind="reply", text="Raw\nline  2", thread_of="card:r-1")
+    assert await poster.flush(5)
+
+    [parent] = slack.messages("C0INC")
+    thread = slack.thread("C0INC", parent["ts"])
+    assert [message["blocks"][-1]["elements"][0]["elements"][0]["text"] for message in thread[1:]] == [
+        "line  1",
+        "line  2",
+    ]
+
+
+async def test_R33_retry_after_holds_back_everybody(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    slack.faults.rate_limit("chat.postMessage", retry_after_s=1)
+    poster = make_poster(store, web, tmp_path)
+    poster.start()
+    await put(store, "card:r-1", card("one"))
+    await until(lambda: slack.count("chat.postMessage", applied=None) == 1)
+    await put(store, "card:r-2", card("two"), channel="C0REL")
+    await asyncio.sleep(0.5)
+    during = slack.count("chat.postMessage", applied=None)
+    assert await poster.flush(5)
+    await poster.stop()
+
+    assert during == 1
+    assert (titles(slack), titles(slack, "C0REL")) == (["one"], ["two"])
+
+
+async def test_R33_slack_down_the_card_comes_later_once(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    await slack.set_down(True)
+    for number in range(3):
+        await put(store, "card:r-1", card(f"step {number}"))
+        await asyncio.sleep(0.1)
+    assert titles(slack) == []
+    await slack.set_down(False)
+    await until(lambda: titles(slack) == ["step 2"])
+
+    assert slack.count("chat.postMessage") == 1
+
+
+async def test_R33_killed_between_post_and_record_the_message_is_found_again(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    """The post reached Slack, the process died before it wrote that down."""
+    await put(store, "card:r-1", card("first"))
+    await store.write(lambda tx: outbox.claim(tx, 1))
+    await web.chat_postMessage(
+        channel="C0INC",
+        text="first",
+        metadata={"event_type": "sendcat_card", "event_payload": {"key": "card:r-1"}},
+    )
+    await store.write(outbox.recover)
+    poster = make_poster(store, web, tmp_path)
+    poster.start()
+    assert await poster.flush(5)
+    await poster.stop()
+
+    [message] = slack.messages("C0INC")
+    assert message["blocks"][0]["text"]["text"] == "first"
+
+
+async def test_R33_killed_before_the_post_it_is_sent(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    await put(store, "card:r-1", card("first"))
+    await store.write(lambda tx: outbox.claim(tx, 1))
+    await store.write(outbox.recover)
+    poster = make_poster(store, web, tmp_path)
+    poster.start()
+    assert await poster.flush(5)
+    await poster.stop()
+
+    assert titles(slack) == ["first"]
+
+
+async def test_R33_stopped_in_mid_send_nothing_is_lost_or_doubled(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    slack.faults.slow_s = 0.05
+    for number in range(12):
+        await put(store, f"card:r-{number}", card(f"card {number}", final=True))
+    for _ in range(8):
+        poster = make_poster(store, web, tmp_path)
+        poster.start()
+        await asyncio.sleep(0.09)
+        for task in (poster._loop, *poster._busy.values()):
+            assert task is not None
+            task.cancel()
+        await asyncio.sleep(0)
+        await store.write(outbox.recover)
+    slack.faults.slow_s = 0.0
+    poster = make_poster(store, web, tmp_path)
+    poster.start()
+    assert await poster.flush(10)
+    await poster.stop()
+
+    assert titles(slack) == [f"card {number}" for number in range(12)]
+
+
+async def test_R33_two_hundred_messages_with_three_in_ten_calls_failing(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    """None lost, none doubled, order kept in every channel and thread."""
+    slack.faults.fail_share(
+        0.3,
+        seed=7,
+        kinds=(LOST_ANSWER, LOST_REQUEST, SERVER_ERROR_AFTER, ApiFault(False, False, 500, "internal_error")),
+    )
+    channels = ["C0INC", "C0REL", "C0OPS", "C0AUD"]
+    for number in range(100):
+        place = channels[number % 4]
+        await put(store, f"card:{number}", card(f"card {number}", final=True), channel=place)
+        await put(
+            store,
+            f"note:{number}",
+            None,
+            channel=place,
+            kind="reply",
+            text=f"note {number}",
+            thread_of=f"card:{number % 4}",
+        )
+    assert await poster.flush(50)
+    slack.faults.clear()
+
+    for index, place in enumerate(channels):
+        assert titles(slack, place) == [f"card {number}" for number in range(index, 100, 4)]
+        parent = slack.messages(place)[0]
+        notes = [message["text"] for message in slack.thread(place, parent["ts"])[1:]]
+        assert notes == [f"note {number}" for number in range(index, 100, 4)]
+
+
+async def test_a_workspace_without_tables_gets_them_as_text(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    table = Table(columns=("a", "b"), rows=((Cell(text="x"), Cell(text="y", tone=Tone.BAD)),))
+    slack.faults.fail("chat.postMessage", ApiFault(False, False, 200, "invalid_blocks"))
+    await put(store, "card:r-1", card("first", table=table))
+    await until(lambda: titles(slack) == ["first"])
+    await put(store, "card:r-2", card("second", table=table))
+    await until(lambda: titles(slack) == ["first", "second"])
+
+    for message in slack.messages("C0INC"):
+        kinds = [block["type"] for block in message["blocks"]]
+        assert "table" not in kinds
+        assert "rich_text" in kinds
+
+
+async def test_blocks_that_slack_refuses_become_plain_words(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    slack.faults.fail("chat.postMessage", ApiFault(False, False, 200, "invalid_blocks"))
+    await put(store, "card:r-1", card("FAIL: chat", final=True))
+    assert await poster.flush(5)
+
+    [message] = slack.messages("C0INC")
+    assert message["text"] == "FAIL: chat. Because."
+
+
+async def test_a_deleted_card_is_posted_anew(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    await put(store, "card:r-1", card("first"))
+    await until(lambda: titles(slack) == ["first"])
+    slack.delete_message("C0INC", slack.messages("C0INC")[0]["ts"])
+    await put(store, "card:r-1", card("second", final=True))
+    assert await poster.flush(5)
+
+    assert titles(slack) == ["second"]
+    assert (await letter(store, "card:r-1")).replaced_ts is not None
+
+
+async def test_a_channel_without_the_bot_fails_that_message_and_no_other(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    await put(store, "card:r-1", card("lost"), channel="C0NOWHERE")
+    await put(store, "card:r-2", card("fine"))
+    await until(lambda: titles(slack) == ["fine"])
+    assert await poster.flush(5)
+
+    failed = await letter(store, "card:r-1")
+    assert (failed.state, failed.reason) == ("failed", "channel_not_found")
+
+
+async def test_a_card_that_names_its_asker_comes_as_a_direct_message_instead(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    await put(store, "card:r-1", card("first"), channel="C0NOWHERE", user="U0ONCALL")
+    direct = slack.workspace.dm("U0ONCALL").id
+    await until(lambda: titles(slack, direct) == ["first"])
+    await put(store, "card:r-1", card("second", final=True), channel="C0NOWHERE", user="U0ONCALL")
+    assert await poster.flush(5)
+
+    assert titles(slack, direct) == ["second"]
+
+
+async def test_an_ephemeral_answer_reaches_one_person(store: Store, slack: PracticeSlack, poster: Poster) -> None:
+    await put(store, "eph:1", card("Help"), kind="ephemeral", user="U0ONCALL")
+    assert await poster.flush(5)
+
+    assert [note["text"] for note in slack.ephemerals("oncall")] == ["Help. Because."]
+    assert slack.ephemerals("lead") == []
+
+
+async def test_where_the_bot_may_not_speak_it_answers_directly(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    await put(store, "eph:1", card("Help"), kind="ephemeral", user="U0ONCALL", channel="C0RAND")
+    poster.whisper(card("Refused"), channel="C0RAND", user="U0ONCALL", thread_ts=None)
+    direct = slack.workspace.dm("U0ONCALL").id
+    await until(lambda: sorted(titles(slack, direct)) == ["Help", "Refused"])
+
+
+async def test_R4_a_whisper_needs_no_database(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    poster = make_poster(store, web, tmp_path)
+    await store.close()
+    slack.faults.rate_limit("chat.postEphemeral", retry_after_s=1)
+    poster.whisper(card("NOT accepted"), channel="C0INC", user="U0ONCALL", thread_ts=None)
+    await until(lambda: [note["text"] for note in slack.ephemerals("oncall")] == ["NOT accepted. Because."])
+    await poster.stop()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_R33_a_file_stands_once_in_the_thread(
+    store: Store, slack: PracticeSlack, poster: Poster, tmp_path: Path, lost: bool
+) -> None:
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    (artifacts / "triage-1.json").write_text('{"a": 1}')
+    if lost:
+        slack.faults.fail("files.completeUploadExternal", LOST_ANSWER)
+        slack.faults.fail("files.getUploadURLExternal", LOST_ANSWER)
+    await put(store, "card:r-1", card("first", final=True))
+    await put(store, "file:1", None, kind="file", file="triage-1.json", text="Snapshot", thread_of="card:r-1")
+    assert await poster.flush(5)
+
+    [stored] = slack.files("C0INC")
+    assert (stored.name, stored.title, stored.content) == ("triage-1.json", "Snapshot", b'{"a": 1}')
+    assert len(slack.thread("C0INC", slack.messages("C0INC")[0]["ts"])) == 2
+
+
+@pytest.mark.parametrize("name", ["../secret.json", "/etc/hostname", "missing.json"])
+async def test_a_file_outside_the_artifacts_is_never_read(
+    store: Store, slack: PracticeSlack, poster: Poster, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "secret.json").write_text("secret")
+    await put(store, "card:r-1", card("first", final=True))
+    await put(store, "file:1", None, kind="file", file=name, text="x", thread_of="card:r-1")
+    assert await poster.flush(5)
+
+    assert (await letter(store, "file:1")).state == "failed"
+    assert slack.files() == []
+
+
+async def test_what_does_not_fit_a_final_card_goes_into_its_thread(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    rows = tuple((Cell(text=f"row {number}"),) for number in range(40))
+    await put(store, "card:r-1", card("running", table=Table(columns=("a",), rows=rows)))
+    await put(store, "card:r-1", card("done", final=True, table=Table(columns=("a",), rows=rows)))
+    assert await poster.flush(5)
+
+    [message] = slack.messages("C0INC")
+    thread = slack.thread("C0INC", message["ts"])
+    assert len(thread) == 2
+    assert "row 39" in str(thread[1]["blocks"])
+
+
+async def test_a_revoked_token_keeps_the_messages(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    slack.faults.revoked = True
+    poster = make_poster(store, web, tmp_path)
+    poster.start()
+    await put(store, "card:r-1", card("first"))
+    await until(lambda: slack.count("chat.postMessage", applied=None) == 1)
+    await asyncio.sleep(0.05)
+    await poster.stop()
+
+    assert (await letter(store, "card:r-1")).state == "due"

@@ -1,0 +1,198 @@
+"""The stage of the tests: a practice Sendcat, a practice Slack, and the whole bot between them, in process.
+
+Nothing of ours is patched. What stands in for the world is the practice product, which refuses what the real one
+refuses; only addresses, tokens and rests differ from production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.clock import SystemClock, token
+from bot.command import Actor, Ask, Door, Place, Reply
+from bot.commands import ALL
+from bot.config import Config
+from bot.main import Bot
+from bot.practice.house import Deployment, RunFile, Workspace, practice_config
+from bot.practice.sendcat import PracticeSendcat
+from bot.practice.slack import Ack, PracticeSlack
+from bot.slack.door import SlackDoor
+from bot.slack.manifest import manifest
+
+INCIDENTS, RANDOM = "C0INC", "C0RAND"
+ONCALL, RELMGR, LEAD, VISITOR, GUEST, STRANGER = (
+    "U0ONCALL",
+    "U0RELMGR",
+    "U0LEAD",
+    "U0VISITOR",
+    "U0GUEST",
+    "U0STRANGER",
+)
+
+
+@dataclass
+class Stage:
+    """One product under test. ``restart`` ends the bot and leads anew on the same state, as after a crash or deploy."""
+
+    sendcat: PracticeSendcat
+    slack: PracticeSlack
+    config: Config
+    bot: Bot | None = None
+    door: SlackDoor | None = None
+    _open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    async def lead(self) -> Bot:
+        """Start the bot with its Slack door over HTTP, delivered in process."""
+        self.bot = await Bot.lead(self.config, rests=False)
+        self.door = SlackDoor(self.bot.world.config, self.bot.desk, self.bot.world.store, self.bot.world.clock)
+        self.bot.world.directory = self.door.directory
+        await self.door.open()
+        self.slack.deliver_http(app=self.door.asgi_app)
+        return self.bot
+
+    async def leave(self) -> None:
+        """End the bot in good order."""
+        if self.door is not None:
+            await self.door.stop(flush_s=0.5)
+        if self.bot is not None:
+            await self.bot.close()
+        self.bot = self.door = None
+
+    async def restart(self) -> Bot:
+        await self.leave()
+        return await self.lead()
+
+    async def type(self, text: str, *, user: str = ONCALL, channel: str = INCIDENTS) -> Ack:
+        """Somebody types ``/sendcat <text>``."""
+        return await self.slack.hands.command(user, channel, f"/sendcat {text}".strip())
+
+    def cards(self, channel: str = INCIDENTS) -> list[dict[str, Any]]:
+        """The bot's messages in a channel (not in threads), oldest first."""
+        return [m for m in self.slack.messages(channel) if m.get("blocks") and not _in_thread(m)]
+
+    def whispers(self, user: str = ONCALL) -> list[str]:
+        """Everything that only this person saw, as text."""
+        return [text_of(m) for m in self.slack.ephemerals(user)]
+
+    async def final(self, channel: str = INCIDENTS, within_s: float = 30.0) -> str:
+        """The newest card of a channel as text, once nothing on it can be stopped any more."""
+        await until(lambda: bool(self.cards(channel)) and "run.stop" not in json.dumps(self.cards(channel)[-1]), within_s)
+        return text_of(self.cards(channel)[-1])
+
+
+def _in_thread(message: dict[str, Any]) -> bool:
+    return message.get("thread_ts") not in (None, message.get("ts"))
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """Every text of a message, one a line, in reading order."""
+    from bot.practice.demo import lines_of
+
+    return "\n".join(lines_of(message.get("blocks") or [])) or str(message.get("text", ""))
+
+
+async def until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Wait until something holds; fails when it does not in time."""
+    for _ in range(int(within_s / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"did not hold within {within_s} s")
+
+
+@pytest.fixture
+async def sendcat() -> AsyncIterator[PracticeSendcat]:
+    """A healthy practice Sendcat on loopback."""
+    practice = PracticeSendcat(seed=1)
+    await practice.start()
+    yield practice
+    await practice.stop()
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[PracticeSlack]:
+    """A practice Slack with our manifest."""
+    practice = PracticeSlack(manifest=manifest(ALL))
+    await practice.start()
+    yield practice
+    await practice.stop()
+
+
+def config_for(folder: Path, sendcat: PracticeSendcat, slack: PracticeSlack | None = None) -> Config:
+    """The practice configuration, with all state in a temporary folder."""
+    pool = folder / "pool.json"
+    pool.write_text(json.dumps(sendcat.pool))
+    place = Deployment(
+        api_url=sendcat.api_url,
+        site_url=sendcat.site_url,
+        deploy_key=sendcat.deploy_key,
+        control_key=sendcat.control_key,
+        gmail_token=sendcat.gmail_token,
+        whatsapp_secret=sendcat.whatsapp_secret,
+        pool_file=pool,
+    )
+    workspace = None
+    if slack is not None:
+        workspace = Workspace(
+            url=slack.url,
+            api_url=slack.api_url,
+            bot_token=slack.bot_token,
+            app_token=slack.app_token,
+            signing_secret=slack.signing_secret,
+            team_id=slack.team_id,
+        )
+    run = RunFile(pid=1, deployments={"practice": place}, workspace=workspace)
+    return practice_config(run, folder / "state")
+
+
+@pytest.fixture
+def config(tmp_path: Path, sendcat: PracticeSendcat) -> Config:
+    return config_for(tmp_path, sendcat)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, sendcat: PracticeSendcat, slack: PracticeSlack) -> AsyncIterator[Stage]:
+    """The whole product, led and connected."""
+    whole = Stage(sendcat, slack, config_for(tmp_path, sendcat, slack))
+    await whole.lead()
+    yield whole
+    await whole.leave()
+
+
+@pytest.fixture
+async def bot(config: Config) -> AsyncIterator[Bot]:
+    """The bot without Slack, as a terminal command leads it."""
+    led = await Bot.lead(config, clock=SystemClock(), rests=False)
+    yield led
+    await led.close()
+
+
+def ask(line: str, *, by: str = "oncall", key: str | None = None, target: str | None = None) -> Ask:
+    """A line typed in a terminal by a login."""
+    return Ask(
+        line=line,
+        by=Actor(door=Door.TERMINAL, account=f"os:{by}"),
+        place=Place(kind="terminal"),
+        key=key or token(),
+        target=target,
+    )
+
+
+async def carry_out(bot: Bot, line: str, *, by: str = "oncall") -> tuple[Reply, dict[str, Any] | None]:
+    """Carry a line out to its end: the reply, and the outcome when something ran."""
+    from bot.terminal.socket import carry_out as course
+
+    reply, outcome = None, None
+    async for message in course(bot.desk, ask(line, by=by)):
+        if "reply" in message:
+            reply = Reply.model_validate(message["reply"])
+        outcome = message.get("outcome", outcome)
+    assert reply is not None
+    return reply, outcome
