@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_poster
-from slack_kit import until
+from slack_kit import make_poster, until
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card, Cell, Table, Tone
