@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT ?= F
 
-.PHONY: demo test prove bench lint format manifest clean
+.PHONY: demo test prove bench lint format manifest docs clean
 
 demo: $(VENV)/ready ## the whole product on loopback, with a fault: make demo FAULT=B, make demo ONCE=1
 	@$(BIN)/sendcat demo --fault=$(FAULT) $(if $(ONCE),--once)
@@ -28,6 +28,9 @@ format: $(VENV)/ready
 
 manifest: $(VENV)/ready ## write manifest.yml from the list of commands
 	@$(BIN)/sendcat manifest > manifest.yml
+
+docs: $(VENV)/ready ## write docs/commands.md from the list of commands
+	@$(BIN)/python -m bot.reference > docs/commands.md
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }

@@ -58,8 +58,10 @@ class Book:
             except PageErrors as found:
                 errors += found.errors
         by_name = {page.name: page for page in sorted(pages, key=_order)}
-        errors += _letters(pages)
-        thresholds, wrong = read_settings({page.letter: page.settings for page in pages if page.letter})
+        twice = _letters(pages)
+        errors += twice
+        settings = {} if twice else {page.letter: page.settings for page in pages if page.letter}
+        thresholds, wrong = read_settings(settings)
         errors += [_settings_error(by_name, fault) for fault in wrong]
         if thresholds is None and not errors:
             missing = sorted(set(MODELS) - {page.letter for page in pages})

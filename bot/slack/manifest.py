@@ -112,9 +112,9 @@ def _lines(value: Any) -> list[str]:
         lines = []
         for key, item in value.items():
             if isinstance(item, (dict, list)) and item:
-                lines += [f"{key}:", *(f"  {line}" for line in _lines(item))]
+                lines += [f"{_scalar(key)}:", *(f"  {line}" for line in _lines(item))]
             else:
-                lines.append(f"{key}: {_scalar(item)}")
+                lines.append(f"{_scalar(key)}: {_scalar(item)}")
         return lines
     lines = []
     for item in value:
@@ -127,6 +127,12 @@ def _lines(value: Any) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*(:[A-Za-z][A-Za-z0-9_.]*)?", value):
-        return value if value.lower() not in ("true", "false", "null", "yes", "no", "on", "off") else json.dumps(value)
-    return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*(:[A-Za-z][A-Za-z0-9_.]*)?", value) and value.lower() not in _RESERVED:
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
+
+
+_RESERVED = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})

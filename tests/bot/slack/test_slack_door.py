@@ -194,12 +194,15 @@ async def test_slack_away_at_start_socket_mode_says_so(
 async def test_what_is_missing_is_named(
     slack: PracticeSlack, desk: StoreDesk, store: Store, tmp_path: Path, missing: str
 ) -> None:
-    with pytest.raises(Broken, match="There is no") as caught:
+    async def start() -> None:
         opened = SlackDoor(config(slack, tmp_path, **{missing: None}), desk, store, SystemClock())
         try:
             await (opened.start_socket() if missing == "app_token" else opened.start_http("127.0.0.1", 0))
         finally:
             await opened.stop(flush_s=0)
+
+    with pytest.raises(Broken, match="There is no") as caught:
+        await start()
     assert caught.value.then
 
 
