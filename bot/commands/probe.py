@@ -39,7 +39,7 @@ async def _run(run: Run, args: ProbeArgs) -> Outcome:
 
 COMMAND = Command(
     name="probe",
-    summary="Five synthetic requests: do the endpoints' guards answer as they should?",
+    summary="Five synthetic requests that try the endpoints' guards.",
     action="triage",
     args=ProbeArgs,
     run=_run,

@@ -191,9 +191,16 @@ class Poster:
             if claimed is not None:
                 await self._send(claimed)
         except Exception as error:
-            # the row stays as it is: `sending` becomes `unclear` at the next start, and is looked for
             log.error("letter not settled", key=letter.key, error=type(error).__name__)
-            await self._clock.sleep(1.0)
+            await self._unsettled(letter)
+
+    async def _unsettled(self, letter: Letter) -> None:
+        """What came of a letter could not be written down: it counts as unclear, and is looked for."""
+        for wait_s in (0.2, 1.0, 5.0, 30.0):
+            await self._clock.sleep(wait_s)
+            with contextlib.suppress(Exception):  # as long as the database refuses; the next start finds it too
+                await self._store.write(lambda tx: outbox.unclear(tx, letter.id, reason="not written down"))
+                return
 
     async def _send(self, letter: Letter) -> None:
         message = self._drawn(letter)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.api import Call
-from bot.practice.slack.deliver import HttpDelivery, signature
 from bot.practice.slack.faults import (
     LOST_ANSWER,
     LOST_REQUEST,
@@ -16,6 +15,7 @@ from bot.practice.slack.faults import (
 )
 from bot.practice.slack.people import Channel, Person, UserGroup, practice_people
 from bot.practice.slack.practice import PracticeSlack
+from bot.practice.slack.signed_http import HttpDelivery, signature
 
 __all__ = [
     "LOST_ANSWER",

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from bot.clock import Clock, SystemClock
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.api import Call, WebApi
-from bot.practice.slack.deliver import Delivery, HttpDelivery
+from bot.practice.slack.deliver import Delivery
 from bot.practice.slack.faults import Faults
 from bot.practice.slack.hands import Hands
 from bot.practice.slack.installed import installed
@@ -25,6 +25,7 @@ from bot.practice.slack.people import Person
 from bot.practice.slack.refusal import Json
 from bot.practice.slack.screen import Screen
 from bot.practice.slack.server import Doors, Server
+from bot.practice.slack.signed_http import HttpDelivery
 from bot.practice.slack.socket_mode import SocketHub
 from bot.practice.slack.tickets import ResponseUrls, Triggers
 from bot.practice.slack.tiers import Strictness, Tiers
@@ -147,12 +148,13 @@ class PracticeSlack:
 
     def deliver_http(self, request_url: str | None = None, app: ASGIApp | None = None) -> HttpDelivery:
         """From now on deliver by signed HTTP: to a request URL, or straight into an ASGI application."""
-        self.delivery.http = HttpDelivery(secret=self.signing_secret, clock=self.clock, url=request_url, app=app)
-        return self.delivery.http
+        http = HttpDelivery(secret=self.signing_secret, clock=self.clock, url=request_url, app=app)
+        self.delivery.use(http)
+        return http
 
     def deliver_socket(self) -> None:
         """From now on deliver over Socket Mode again."""
-        self.delivery.http = None
+        self.delivery.use(None)
 
     async def verify_url(self) -> Ack:
         """Slack's ``url_verification`` of the request URL."""

@@ -12,6 +12,7 @@ from slack_kit import make_poster, until
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card, Cell, Table, Tone
+from bot.errors import Busy
 from bot.practice.slack import PracticeSlack
 from bot.practice.slack.faults import LOST_ANSWER, LOST_REQUEST, SERVER_ERROR_AFTER, ApiFault
 from bot.slack.post import Poster
@@ -390,3 +391,36 @@ async def test_a_revoked_token_keeps_the_messages(
     await poster.stop()
 
     assert (await letter(store, "card:r-1")).state == "due"
+
+
+class Stumbling:
+    """The real store, whose next writes fail as a full queue does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.fail = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def write(self, step: Any, **more: Any) -> Any:
+        if self.fail > 0 and "claim" not in step.__code__.co_names:
+            self.fail -= 1
+            raise Busy("the queue is full")
+        return await self._store.write(step, **more)
+
+
+async def test_R33_sent_but_not_written_down_it_is_looked_for(
+    store: Store, slack: PracticeSlack, web: AsyncWebClient, tmp_path: Path
+) -> None:
+    stumbling = Stumbling(store)
+    poster = make_poster(stumbling, web, tmp_path)  # type: ignore[arg-type]
+    stumbling.fail = 2
+    poster.start()
+    await put(store, "card:r-1", card("first", final=True))
+    assert await poster.flush(8)
+    await poster.stop()
+
+    assert titles(slack) == ["first"]
+    assert stumbling.fail == 0
+    assert slack.count("chat.postMessage") == 1

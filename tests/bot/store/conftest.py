@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from store_kit import MORNING_MS, HandClock
 
 from bot.command import Actor, Ask, Door, Place
 from bot.store import connection, epochs, migrations
 from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.store.tx import Tx
-
-MORNING_MS = 1_790_000_000_000
-
-
-@dataclass
-class HandClock:
-    """Stands still until it is moved."""
-
-    at_ms: int = MORNING_MS
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-    def monotonic(self) -> float:
-        return self.at_ms / 1000
-
-    async def sleep(self, seconds: float) -> None:
-        self.at_ms += int(seconds * 1000)
 
 
 @pytest.fixture

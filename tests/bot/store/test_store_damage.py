@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HandClock
+from store_kit import HandClock
 
 from bot.errors import Broken
 from bot.store import audit, migrations

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HandClock
+from store_kit import HandClock
 
 from bot.command import Ask
 from bot.errors import Broken, Busy, Refused

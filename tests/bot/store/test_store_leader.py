@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import HandClock
+from store_kit import HandClock
 
 from bot.errors import Broken, Busy
 from bot.store.database import Store
