@@ -114,7 +114,7 @@ class Desk:
         """Resolve an account to a human, asking the workspace for Slack accounts."""
         if actor.door is not Door.SLACK:
             return resolve(self.world.config, actor, LOCAL)
-        team = self.world.config.slack.team_id
+        team = self.world.config.slack.team_id or self.world.directory.team
         if team is not None and actor.team != team:
             return resolve(self.world.config, actor, Standing(known=True, kind="stranger"))
         standing = await self.world.directory.standing(actor.account)

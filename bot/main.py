@@ -120,7 +120,7 @@ def masking_key(state_dir: Path) -> bytes:
 
 
 async def serve(config: Config, *, http: bool, port: int, standby: bool = False) -> int:
-    """Run the bot on a workspace until a signal ends it. Returns the exit status."""
+    """Run the bot on a workspace until a signal ends it; returns the exit status, 3 when its socket is lost for good."""
     from bot.slack.door import SlackDoor
 
     configure(Scrubber(config.secrets()), json=config.log_json)
@@ -131,20 +131,30 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
+    bot.world.directory = door.directory
+    lost = False
     try:
-        bot.world.directory = door.directory
         if http:
             await door.start_http(config.http_host, port)
         else:
             await door.start_socket()
         log.info("ready", mode="http" if http else "socket", epoch=bot.world.store.epoch)
-        await ended.wait()
+        lost = await _until(ended, door.socket.lost if door.socket else None)
     finally:
         log.info("ending")
         bot.desk.open = False
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(bot.worker.stop(), 7)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(door.stop(), 3)
+        await bot.worker.stop()
+        await door.stop(flush_s=1.5)
         await bot.close()
-    return 0
+    return 3 if lost else 0
+
+
+async def _until(ended: asyncio.Event, lost: asyncio.Event | None) -> bool:
+    """Wait for a signal, or for a socket that cannot be opened again; whether it was the latter."""
+    waits = [asyncio.create_task(event.wait()) for event in (ended, lost) if event is not None]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return not ended.is_set()

@@ -116,6 +116,7 @@ def put_card(tx: Tx, op: Op, card: Card) -> Card:
             kind="card",
             card=minted,
             thread_ts=op.place.thread_ts,
+            user=op.by.account.removeprefix("slack:"),
             op=op.id,
         )
     return minted

@@ -25,12 +25,18 @@ VERSION = "0.1.0"
 class Directory(Protocol):
     """What a workspace says of an account (safety.md, R7, R8)."""
 
+    @property
+    def team(self) -> str | None:
+        """The workspace's id, once Slack has told it."""
+
     async def standing(self, account: str) -> Standing:
         """Never raises: what cannot be learned is ``unknown``."""
 
 
 class NoWorkspace:
     """The directory while Slack is not connected: nobody from there is known."""
+
+    team: str | None = None
 
     async def standing(self, account: str) -> Standing:
         return Standing(known=False, kind="unknown")

@@ -220,7 +220,8 @@ class SlackDoor:
                 rule="slack.team_id names the only workspace that is served (R8)",
                 then="correct team_id in sendcat.toml, or use the other workspace's token",
             )
-        self.identity.team, self.identity.user = team, str(me["user_id"])
+        self.identity.team = self.directory.team = team
+        self.identity.user = str(me["user_id"])
         self.identity.bot = str(me.get("bot_id") or "") or None
         self.identity.app = await self._app_id()
         self._known = True

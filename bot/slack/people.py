@@ -35,6 +35,8 @@ class Directory:
     """Looks people up, each at most once a minute however many ask at the same time."""
 
     def __init__(self, client: AsyncWebClient, config: Config, clock: Clock, *, within_s: float = WITHIN_S) -> None:
+        self.team = config.slack.team_id
+        """The workspace that is served; `auth.test` tells it when the configuration does not."""
         self._client = client
         self._within_s = within_s
         roles = config.roles

@@ -130,13 +130,13 @@ async def test_an_event_is_tried_again_three_times(slack: PracticeSlack) -> None
 
 
 async def test_an_ack_may_come_over_the_next_socket(slack: PracticeSlack, socket_bolt: Bolt) -> None:
-    """A socket closed right after the envelope loses the ack for good only if no other takes it."""
+    """The socket closes right after the envelope went out; the ack arrives on the one that follows."""
     slack.faults.socket_close = "before_ack"
     slack.ack_timeout_s = 2.0
 
     ack = await slack.command("oncall", "C0INC", "/sendcat sleep")
 
-    assert ack.status in (0, 200)
+    assert ack.ok
     assert len(socket_bolt.bodies("command")) == 1
     await until(lambda: slack.hub.connected == 1)
     assert (await slack.command("oncall", "C0INC", "/sendcat help")).ok
