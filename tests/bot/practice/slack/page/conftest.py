@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.bot.practice.slack.page.server import Workspace, serving
+from page_workspace import Workspace, serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [

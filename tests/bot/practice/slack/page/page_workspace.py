@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import bot.practice.slack
-from tests.bot.practice.slack.page import samples
+import page_samples as samples
 
 PAGE = Path(bot.practice.slack.__file__).parent / "page"
 Json = dict[str, Any]
