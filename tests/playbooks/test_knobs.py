@@ -135,7 +135,7 @@ def test_any_text_gives_a_value_within_the_range(one: Knob, text: str) -> None:
 
 
 def test_the_runbooks_step_limits_stand_at_their_knobs() -> None:
-    rates = [k for k in matching("RATE_LIMIT_*_MAX")]
+    rates = list(matching("RATE_LIMIT_*_MAX"))
     bulkheads = [*matching("BULKHEAD_*_MAX_CONCURRENT"), knob("BULKHEAD_TOOL_JOB_MAX")]
 
     assert {k.step_limit_pct for k in rates} == {25}

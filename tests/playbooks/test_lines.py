@@ -92,8 +92,7 @@ def test_R5_any_text_is_read_or_refused_by_its_own_error(text: str) -> None:
     """Whatever is typed gives a line that reads back as itself, or a `LineError`; nothing else is raised."""
     try:
         line = parse(text)
-    except LineError as error:
-        assert error.what
+    except LineError:
         return
 
     assert parse(line.text) == line

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from playbooks import knobs
 from playbooks.book import PROCEDURES, Book, UnknownPage
 from playbooks.functions import BUCKETS, FUNCTIONS
 from playbooks.lines import parse

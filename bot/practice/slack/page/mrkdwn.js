@@ -120,7 +120,8 @@ function code(text, at) {
   if (text[at] !== "`") return null;
   const end = text.indexOf("`", at + 1);
   if (end <= at + 1 || text.slice(at, end).includes("\n")) return null;
-  return [h("code", null, bare(text.slice(at + 1, end))), end + 1 - at];
+  const shown = bare(text.slice(at + 1, end));
+  return [h("code", { class: shown.length < 24 ? "short" : null }, shown), end + 1 - at];
 }
 
 const isWord = (character) => character !== undefined && /[\p{L}\p{N}]/u.test(character);
