@@ -120,7 +120,7 @@ def masking_key(state_dir: Path) -> bytes:
 
 
 async def serve(config: Config, *, http: bool, port: int, standby: bool = False) -> int:
-    """Run the bot on a workspace until a signal ends it; returns the exit status, 3 when its socket is lost for good."""
+    """Run the bot on a workspace until a signal ends it; the exit status is 3 when its socket is lost for good."""
     from bot.slack.door import SlackDoor
 
     configure(Scrubber(config.secrets()), json=config.log_json)

@@ -83,7 +83,9 @@ class Stage:
 
     async def final(self, channel: str = INCIDENTS, within_s: float = 30.0) -> str:
         """The newest card of a channel as text, once nothing on it can be stopped any more."""
-        await until(lambda: bool(self.cards(channel)) and "run.stop" not in json.dumps(self.cards(channel)[-1]), within_s)
+        await until(
+            lambda: bool(self.cards(channel)) and "run.stop" not in json.dumps(self.cards(channel)[-1]), within_s
+        )
         return text_of(self.cards(channel)[-1])
 
 

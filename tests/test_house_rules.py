@@ -44,7 +44,9 @@ def test_slo_and_playbooks_read_no_clock() -> None:
 
 def test_help_loads_neither_bolt_nor_the_store() -> None:
     """What `sendcat --help` imports stays light."""
-    code = "import sys, bot.cli; print([m for m in ('slack_bolt','httpx','sqlite3','scipy','uvloop') if m in sys.modules])"
+    code = (
+        "import sys, bot.cli; print([m for m in ('slack_bolt','httpx','sqlite3','scipy','uvloop') if m in sys.modules])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert shown.stdout.strip() == "[]"
 

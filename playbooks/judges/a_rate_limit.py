@@ -52,12 +52,13 @@ def judge(facts: Facts, settings: RateLimitSettings) -> Signal:
         return Signal("A", "not judged", "no snapshot", missing=("snapshot",))
     cut = facts.truncated("rateLimitPressure")
     rows = _recent(facts.events, now, settings)
+    counted = rows if rows is not None and len(rows) < _ROWS else None  # a full list counts too few
     pressures = sorted(
-        (p for p in _pressures(now, settings, rows)),
+        _pressures(now, settings, counted),
         key=lambda p: (p.fired, p.count / p.limit, p.bucket, p.outcome),
         reverse=True,
     )
-    readings = [_reading(p, sampled=cut is not None and rows is None) for p in pressures if p.count or p.fresh_alert]
+    readings = [_reading(p, sampled=cut is not None and counted is None) for p in pressures if p.count or p.fresh_alert]
     refused = _refused_drill(facts, settings)
     readings += refused
     fired = [p for p in pressures if p.fired]
@@ -75,7 +76,7 @@ def judge(facts: Facts, settings: RateLimitSettings) -> Signal:
         )
     if refused:
         return Signal("A", "fired", "our own drill is refused with 429", None, 0.7, tuple(readings), missing)
-    if cut is not None and rows is None:
+    if cut is not None and counted is None:
         return Signal(
             "A", "not judged", f"only the newest events were counted: {cut}", None, 0, tuple(readings), missing
         )
@@ -86,7 +87,7 @@ def judge(facts: Facts, settings: RateLimitSettings) -> Signal:
 
 
 def _recent(events: tuple[Event, ...] | None, now: Snapshot, settings: RateLimitSettings) -> list[Event] | None:
-    """The rows of the alert window. None when not read, or when other rows crowded the window out of the list."""
+    """The rows of the alert window; None when not read."""
     if events is None:
         return None
     return [event for event in events if now.age_ms(event.created_at) <= settings.alert_window_ms]

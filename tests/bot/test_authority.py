@@ -29,7 +29,7 @@ EXPECTED: dict[str, dict[Role, frozenset[str]]] = {
     "stop": dict.fromkeys(Role, EVERYWHERE),
     "status": dict.fromkeys(Role, EVERYWHERE),
     "owners": dict.fromkeys(Role, EVERYWHERE),
-    "read": {role: READING for role in Role} | {Role.MEMBER: frozenset({"incident"})},
+    "read": dict.fromkeys(Role, READING) | {Role.MEMBER: frozenset({"incident"})},
     "triage": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),
     "drill.quick": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),
     "drill": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),

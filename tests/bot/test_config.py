@@ -51,7 +51,7 @@ def test_a_good_file_is_read_with_secrets_from_the_environment(tmp_path: Path) -
 def test_every_mistake_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
     text = GOOD.replace('environment = "production"', 'environment = "prod"').replace("in_flight = 80", "in_flight = 0")
     with pytest.raises(Broken) as raised:
-        load(write(tmp_path, text + '\n[slackk]\nx = 1\n'), environ={})
+        load(write(tmp_path, text + "\n[slackk]\nx = 1\n"), environ={})
 
     said = str(raised.value)
     assert "sendcat.toml:4: target.production.environment" in said
@@ -119,7 +119,9 @@ def test_R15_two_targets_never_share_a_deployment(tmp_path: Path) -> None:
         load(write(tmp_path, GOOD + "\n[target.candidate]" + second), environ={})
 
 
-def test_no_file_is_no_configuration_but_a_named_one_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_no_configuration_but_a_named_one_must_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert load(environ={}) is None

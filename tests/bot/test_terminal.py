@@ -41,7 +41,7 @@ from tests.conftest import ask, carry_out
         ("probe", "oncall", 0),
         ("snapshot", "lead", 0),
         ("inspect ops:getReliabilitySnapshot '{\"minutes\":15}'", "oncall", 0),
-        ("npx convex run bulkhead:listInFlightByProvider '{\"provider\":\"serper_search\",\"limit\":100}'", "oncall", 0),
+        ('npx convex run bulkhead:listInFlightByProvider \'{"provider":"serper_search","limit":100}\'', "oncall", 0),
         ("npm run reliability:snapshot", "oncall", 0),
         ("cat scripts/reliability/ownership-matrix.json", "oncall", 0),
         ("doctor", "oncall", 0),
@@ -92,7 +92,9 @@ async def test_snapshots_are_saved_masked_and_compared(bot: Bot, sendcat: Practi
         assert "waiting 1" not in text
 
 
-async def test_a_terminal_command_goes_through_the_leader(bot: Bot, config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_terminal_command_goes_through_the_leader(
+    bot: Bot, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
     """While a bot leads, a second process sends its line to the socket (0600) and draws the result."""
     path = config.state_dir / "sendcat.sock"
     status = await draw_course(config, "owners", True, None, "oncall")

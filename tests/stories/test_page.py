@@ -72,7 +72,7 @@ async def test_a_visitor_is_told_who_may(stage: Stage) -> None:
     """Switched to another person, the same command: an answer only for them, and no card in the channel."""
     async with browser_page(stage.slack.url, dark=True) as page:
         await page.get_by_test_id("person-switch").click()
-        await page.get_by_text("visitor").first.click()
+        await page.get_by_text("Vito Sitor").first.click()
         composer = page.get_by_test_id("composer")
         await composer.fill("/sendcat triage")
         await composer.press("Enter")

@@ -33,7 +33,9 @@ async def run(*command: str, cwd: Path, env: dict[str, str], within_s: float = 9
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def test_the_npm_package_convex_runs_functions_and_sets_variables(tmp_path: Path, sendcat: PracticeSendcat) -> None:
+async def test_the_npm_package_convex_runs_functions_and_sets_variables(
+    tmp_path: Path, sendcat: PracticeSendcat
+) -> None:
     """`convex run` prints the snapshot, `convex env set` changes a knob that the next snapshot shows."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are not installed: the official convex command line was NOT tried")

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import page_samples as samples
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,7 +21,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import bot.practice.slack
-import page_samples as samples
 
 PAGE = Path(bot.practice.slack.__file__).parent / "page"
 Json = dict[str, Any]
