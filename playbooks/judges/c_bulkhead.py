@@ -1,7 +1,7 @@
 """C. Bulkhead saturation: each provider against its own cap (Runbook, playbook C, signal and action 1).
 
 Saturation counts when it is sustained: one look at full slots is only a reason for a second one. Leases older than a
-call can take are leaked, not load. The tool queue's workers are playbook F's.
+call can take are leaked, not load, and need no second look. The tool queue's workers are playbook F's.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def judge(facts: Facts, settings: BulkheadSettings) -> Signal:
     in_flight, cap = now.bulkheads.in_flight_by_provider.get(top, 0), now.config.bulkheads[top].max_concurrent
     leased = f"`{top}` has {in_flight} of {cap} leases"
     unread = () if facts.leases is not None else (_leases_of(top),)
-    if not _sustained(top, facts, settings):
-        why = f"{leased}: saturated now, needs a second look"
-        return Signal("C", "fired", why, "once", _weight(top) * 0.6, readings, (_SECOND_LOOK, *unread))
     if _leaked(top, facts, now, settings) >= settings.leaked_share * in_flight:
         why = f"{leased}, and most are older than a call can take: leaked, they end with their own life"
         return Signal("C", "fired", why, "leaked", _weight(top), readings)
+    if not _sustained(top, facts, settings):
+        why = f"{leased}: saturated now, needs a second look"
+        return Signal("C", "fired", why, "once", _weight(top) * 0.6, readings, (_SECOND_LOOK, *unread))
     why = f"{leased}, over looks {facts.span_ms // 1000} s apart"
     return Signal("C", "fired", why, "sustained", _weight(top), readings, unread)
 

@@ -22,6 +22,7 @@ CAPS_OF = {
     "search_global": ("TOOL_JOB_RUNMAX_GLOB", "TOOL_JOB_RUNMAX_QOS_BATCH"),
 }
 """The running caps of a tool and of its QoS class: both are applied, so both move together."""
+UPSTREAM_SEVERITY = 0.66
 _WORDS = {
     "leaked_slots": "all worker slots are taken and hardly a job runs: slots leaked",
     "upstream": "the jobs fail at the upstream",
@@ -127,8 +128,8 @@ def _variant(facts: Facts, now: Snapshot, settings: QueueSettings) -> str:
     if slots and taken >= slots and jobs.by_status.running * 2 <= taken:
         return "leaked_slots"
     tool = busiest(now)
-    running = jobs.pressure_by_tool.get(tool)
-    at_cap = running is not None and running.running_utilization >= 1
+    pressures = (look.tool_jobs.pressure_by_tool.get(tool) for look in facts.looks)
+    at_cap = any(pressure is not None and pressure.running_utilization >= 1 for pressure in pressures)
     if _circuit_fails(tool, now) or jobs.oldest_queued_age_ms < 0 or (not at_cap and _upstream_fails(now, settings)):
         return "upstream"
     if taken == 0 and jobs.by_status.running == 0:
@@ -160,11 +161,16 @@ def _age(now: Snapshot) -> str:
 
 
 def _severity(now: Snapshot, readings: tuple[Reading, ...], variant: str, settings: QueueSettings) -> float:
-    """A few stuck jobs rank below an open chat circuit; a queue that refuses new jobs ranks near the top."""
+    """A few stuck jobs rank below an open chat circuit; a queue that refuses new jobs ranks near the top.
+
+    Jobs that fail at the upstream rank above that search provider's own circuit: action 1 of F looks at it anyway.
+    """
     fill = max((p.queued_utilization for p in now.tool_jobs.pressure_by_tool.values()), default=0.0)
     limits = now.config.tool_queue_alerts
     late = min(1.0, now.oldest_queued_age_ms / max(1, limits.max_oldest_queued_age_ms) / 5)
     severity = 0.5 + 0.3 * min(1.0, fill) + 0.1 * late
     if now.tool_jobs.by_status.dead_letter > limits.max_dead_letter_jobs:
         severity += 0.05
+    if variant == "upstream":
+        severity = max(severity, UPSTREAM_SEVERITY)
     return min(0.92, severity + (0.05 if variant == "leaked_slots" else 0.0))

@@ -53,7 +53,13 @@ def viewport() -> tuple[int, int]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, viewport: tuple[int, int]) -> Iterator[Page]:
+def troubles() -> list[str]:
+    """What went wrong in the page's console so far; must be empty in the end."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, viewport: tuple[int, int], troubles: list[str]) -> Iterator[Page]:
     """The page, opened and drawn. Any console error or thrown exception fails the test."""
     width, height = viewport
     context = browser.new_context(
@@ -65,7 +71,6 @@ def page(browser: Browser, address: str, viewport: tuple[int, int]) -> Iterator[
         reduced_motion="reduce",
     )
     context.set_default_timeout(8000)
-    troubles: list[str] = []
     opened = context.new_page()
     opened.on(
         "console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None

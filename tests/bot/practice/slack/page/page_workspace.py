@@ -47,8 +47,11 @@ class Workspace:
         self.people = samples.people()
         self.channels = samples.channels()
         self.app = samples.app()
-        self._changed = threading.Condition()
+        self.hidden_from: dict[str, set[str]] = {}
+        self.refusing_events = False
         self.closing = False
+        self.cuts = 0
+        self._changed = threading.Lock()
 
     @property
     def messages(self) -> list[Json]:
@@ -62,11 +65,15 @@ class Workspace:
             yield self
             self.revision += 1
 
+    def cut_events(self) -> None:
+        """End every open event stream, as when the workspace goes away."""
+        self.cuts += 1
+
     def state(self, user: str | None, channel: str | None) -> Json | None:
         """The answer of GET /page/state; None for someone or somewhere unknown."""
         me = next((p for p in self.people if user in (p["id"], p["name"])), None)
         place = next((c for c in self.channels if c["id"] == (channel or samples.INCIDENT)), None)
-        if me is None or place is None:
+        if me is None or place is None or place["id"] in self.hidden_from.get(me["id"], ()):
             return None
         with self._changed:
             return copy.deepcopy(
@@ -90,12 +97,12 @@ class Workspace:
                 }
             )
 
-    def wait_for_post(self, verb: str, seconds: float = 5) -> Json:
-        """The body of the newest post of this kind, waiting for it to arrive."""
+    def wait_for_post(self, verb: str, *, seconds: float = 5, **holding: object) -> Json:
+        """The body of the newest post of this kind that holds these values, waiting for it to arrive."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for seen, body in reversed(self.posts):
-                if seen == verb:
+                if seen == verb and holding.items() <= {k: v for k, v in body.items() if k in holding}.items():
                     return body
             time.sleep(0.01)
         raise AssertionError(f"the page posted no {verb}; it posted {[v for v, _ in self.posts]}")
@@ -138,9 +145,13 @@ def application(workspace: Workspace) -> Starlette:
         return JSONResponse(found) if found else JSONResponse({"ok": False, "error": "user_not_found"}, 404)
 
     async def events(request: Request) -> Response:
+        if workspace.refusing_events:
+            return Response(status_code=503)
+        cuts = workspace.cuts
+
         async def stream() -> AsyncIterator[str]:
             sent = -1
-            while not workspace.closing:
+            while not workspace.closing and cuts == workspace.cuts:
                 if workspace.revision != sent:
                     sent = workspace.revision
                     yield f"data: {json.dumps({'revision': sent})}\n\n"
