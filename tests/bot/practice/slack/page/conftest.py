@@ -22,9 +22,9 @@ ARGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """System Chromium, headless."""
+    """System Chromium, headless. One per module: while the driver lives, no coroutine test can run in this thread."""
     if not CHROMIUM.exists():
         pytest.skip(f"THE PAGE IS NOT TESTED: {CHROMIUM} is missing (apt-get install chromium)")
     with sync_playwright() as playwright:
