@@ -6,7 +6,6 @@ Help, the terminal, the manifest, the docs and the buttons all derive from one l
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,11 +154,3 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The closest known word, or None when nothing is close."""
     found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
-
-
-def without_secrets(text: str) -> str:
-    """The same text with the values of secret-valued flags blotted out, safe to store (R36)."""
-    return _SECRET_VALUE.sub(r"\1=***", text)
-
-
-_SECRET_VALUE = re.compile(r"(--(?:" + "|".join(sorted(_SECRET_FLAGS)) + r"))=(\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE)

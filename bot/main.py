@@ -122,6 +122,7 @@ def masking_key(state_dir: Path) -> bytes:
 async def serve(config: Config, *, http: bool, port: int, standby: bool = False) -> int:
     """Run the bot on a workspace until a signal ends it; the exit status is 3 when its socket is lost for good."""
     from bot.slack.door import SlackDoor
+    from bot.watch import Watch
 
     configure(Scrubber(config.secrets()), json=config.log_json)
     bot = await Bot.lead(config, wait=standby)
@@ -130,6 +131,7 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
+    watch = Watch(bot.world.store, bot.world.clock)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
     bot.world.directory = door.directory
     lost = False
@@ -138,11 +140,13 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
             await door.start_http(config.http_host, port)
         else:
             await door.start_socket()
+        watch.start()
         log.info("ready", mode="http" if http else "socket", epoch=bot.world.store.epoch)
         lost = await _until(ended, door.socket.lost if door.socket else None)
     finally:
         log.info("ending")
         bot.desk.open = False
+        watch.stop()
         await bot.worker.stop()
         await door.stop(flush_s=1.5)
         await bot.close()

@@ -237,7 +237,14 @@ async function goChannel(id) {
 
 async function goHome() {
   await move({ surface: "home", thread: null });
-  await send("home", {});
+  await openHome();
+}
+
+/** Tell the app that its Home is looked at. One that has no Home is not at fault; the page says so in its place. */
+async function openHome() {
+  const answer = await post("home", { as: place.as }).catch((error) => ({ ok: false, error: error.message }));
+  if (answer.ok === false && answer.error !== "not_subscribed") toast(explain(answer.error), { tone: "error" });
+  await feed.refresh().catch(() => undefined);
 }
 
 async function goMessage({ channel, ts, thread: parent }) {
@@ -428,4 +435,4 @@ function closeThread() {
 install();
 feed.open();
 await arrive();
-if (place.surface === "home") void send("home", {});
+if (place.surface === "home") await openHome();

@@ -1,0 +1,61 @@
+"""The timer door: what happens by the clock. A tick only writes down; the database decides (safety.md, R30).
+
+Each slot has at most one effect, whatever restarts or clock jumps happen: a slot is claimed in the transaction of its
+effect. Today the one schedule is housekeeping; what is late by more than a minute is left to the next slot.
+"""
+
+from __future__ import annotations
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot.clock import Clock
+from bot.store import inbox, schedule
+from bot.store.database import Store
+from bot.store.tx import Tx
+
+log = structlog.get_logger("watch")
+
+HOUR_MS = 3_600_000
+HOUSEKEEPING = "housekeeping"
+
+
+class Watch:
+    """Schedules of one leader, declared again at each start; nothing of them is stored but the slots."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+
+    def start(self) -> None:
+        """Begin to tick, on the running loop."""
+        self._scheduler.add_job(
+            self.housekeeping,
+            "interval",
+            hours=1,
+            id=HOUSEKEEPING,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=60,
+        )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def housekeeping(self) -> bool:
+        """Forget deliveries older than a day, once an hour; False when this hour's slot was taken before."""
+        now_ms = self._clock.now_ms()
+
+        def tidy(tx: Tx) -> bool:
+            if not schedule.claim(tx, HOUSEKEEPING, now_ms - now_ms % HOUR_MS):
+                return False
+            inbox.forget(tx, now_ms - inbox.KEEP_MS)
+            schedule.forget(tx)
+            return True
+
+        done = await self._store.write(tidy)
+        log.info("housekeeping", done=done)
+        return done
