@@ -31,6 +31,12 @@ log = structlog.get_logger("worker")
 STALE_MS = 5 * 60_000
 """An operation that was accepted but not begun is begun after a restart only when it is younger than this."""
 
+QUICK_AT_ONCE = 8
+"""Quick answers at the same time: enough for people, few enough that a flood of them does not delay acknowledgements."""
+
+LOOK_AHEAD = 64
+"""How many waiting operations are looked at in one turn."""
+
 LONG_RUN_S = 60.0
 """A run longer than this ends with a message that mentions its starter, since edits notify nobody."""
 
@@ -42,6 +48,7 @@ class Worker:
         self.world = world
         self.desk = desk
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._quick: set[str] = set()
         self._wake = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
@@ -75,15 +82,24 @@ class Worker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for op in await self.world.store.read(ops.open_ops):
-                if op.state == "accepted" and op.id not in self._tasks:
-                    task = asyncio.create_task(self._do(op), name=op.id)
-                    self._tasks[op.id] = task
-                    task.add_done_callback(self._done(op.id))
+            for op in await self.world.store.read(lambda conn: ops.waiting(conn, LOOK_AHEAD)):
+                if op.id in self._tasks:
+                    continue
+                command = self.desk.catalog.get(op.command)
+                if command is not None and command.quiet:
+                    if len(self._quick) >= QUICK_AT_ONCE:
+                        continue
+                    self._quick.add(op.id)
+                task = asyncio.create_task(self._do(op), name=op.id)
+                self._tasks[op.id] = task
+                task.add_done_callback(self._done(op.id))
 
     def _done(self, op_id: str) -> Callable[[asyncio.Task[None]], None]:
         def forget(task: asyncio.Task[None]) -> None:
             self._tasks.pop(op_id, None)
+            if op_id in self._quick:
+                self._quick.discard(op_id)
+                self._wake.set()
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("run lost", op=op_id, error=repr(error))
 

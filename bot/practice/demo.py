@@ -126,7 +126,7 @@ async def _follow(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
         cards = [m for m in state["messages"] if m["bot"] and m["blocks"]]
         if cards:
             card: dict[str, Any] = cards[-1]
-            if not _stoppable(card["blocks"]):
+            if not stoppable(card["blocks"]):
                 return card
             for line in lines_of(card["blocks"]):
                 if line.strip() and line not in said and line.strip()[0] in "⏳✅🔴❔⚠":
@@ -136,7 +136,8 @@ async def _follow(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     raise Unreachable(f"The card was not final after {TRIAGE_S:.0f} s.", then="sendcat status")
 
 
-def _stoppable(blocks: list[dict[str, Any]]) -> bool:
+def stoppable(blocks: list[dict[str, Any]]) -> bool:
+    """Whether a card still runs: then it has a Stop button."""
     elements = [e for block in blocks if block["type"] == "actions" for e in block["elements"]]
     return any(str(e.get("action_id", "")).startswith("run.stop") for e in elements)
 

@@ -165,6 +165,12 @@ def open_ops(conn: Connection) -> tuple[Op, ...]:
     return _many(conn.execute(f"SELECT {_COLUMNS} FROM ops WHERE {_OPEN} ORDER BY n"))
 
 
+def waiting(conn: Connection, limit: int) -> tuple[Op, ...]:
+    """What was accepted and has not begun, oldest first."""
+    sql = f"SELECT {_COLUMNS} FROM ops WHERE state = 'accepted' ORDER BY n LIMIT ?"
+    return _many(conn.execute(sql, (limit,)))
+
+
 def recent(
     conn: Connection,
     limit: int = 20,

@@ -184,7 +184,7 @@ export function commandOffers(commands, typed) {
   });
   const start = typed.toLowerCase();
   const inWord = start.includes(" ");
-  return lines.filter(({ insert }) => insert.toLowerCase().startsWith(start) && (!inWord || insert.trim().includes(" "))).slice(0, inWord ? 12 : SHOWN);
+  return lines.filter(({ insert }) => insert.toLowerCase().startsWith(start) && (!inWord || insert.trim().includes(" "))).slice(0, inWord ? undefined : SHOWN);
 }
 
 function line(command, usage) {
