@@ -32,7 +32,7 @@ STALE_MS = 5 * 60_000
 """An operation that was accepted but not begun is begun after a restart only when it is younger than this."""
 
 QUICK_AT_ONCE = 8
-"""Quick answers at the same time: enough for people, few enough that a flood of them does not delay acknowledgements."""
+"""Quick answers at the same time: enough for people, few enough that a flood of them does not delay acks."""
 
 LOOK_AHEAD = 64
 """How many waiting operations are looked at in one turn."""
