@@ -57,6 +57,9 @@ def write_file(
     content = text.encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Broken(f"{name} cannot be written: {error.strerror}.", then="sendcat doctor") from error
+    try:
         _place(directory, name, content)
     except FileExistsError:
         raise Refused(f"{name} exists already.", rule="a report is never overwritten") from None

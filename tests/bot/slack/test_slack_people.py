@@ -81,8 +81,8 @@ async def test_R7_a_slow_slack_is_not_waited_for(web: AsyncWebClient, slack: Pra
     assert time.monotonic() - began < 0.6
 
 
-async def test_a_thousand_questions_are_one_call(directory: Directory, slack: PracticeSlack) -> None:
-    answers = await asyncio.gather(*(directory.standing("slack:U0ONCALL") for _ in range(1_000)))
+async def test_two_hundred_questions_are_one_call(directory: Directory, slack: PracticeSlack) -> None:
+    answers = await asyncio.gather(*(directory.standing("slack:U0ONCALL") for _ in range(200)))
 
     assert len(set(answers)) == 1
     assert slack.count("users.info") == 1

@@ -90,6 +90,7 @@ async def test_R4_R28_killed_at_two_hundred_points_nothing_answered_is_lost(tmp_
     await kill_at_random_points(tmp_path, 200, seed=28)
 
 
+@pytest.mark.prove
 @pytest.mark.timeout(120)
 async def test_R29_a_process_paused_over_a_change_of_leaders_writes_nothing_more(tmp_path: Path) -> None:
     """Its lock file is taken away while it stands still; woken up, every waiting write is refused."""
