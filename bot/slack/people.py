@@ -50,6 +50,8 @@ class Directory:
         door, _, user = account.partition(":")
         if door != "slack" or not user:
             return UNKNOWN
+        if (known := self._kept(user)) is not None:
+            return known
         try:
             async with asyncio.timeout(self._within_s):
                 person, *groups = await asyncio.gather(
@@ -58,9 +60,15 @@ class Directory:
         except _TROUBLE as error:
             log.warning("membership not learned", error=type(error).__name__)
             return UNKNOWN
-        kind = _kind(person)
-        inside = frozenset(group for group in groups if group is not None) if kind == "member" else frozenset()
-        return Standing(known=True, kind=kind, groups=inside)
+        return _standing(person, frozenset(group for group in groups if group is not None))
+
+    def _kept(self, user: str) -> Standing | None:
+        """The standing when every answer for it is still fresh: no task and no timer for what is known."""
+        person = self._people.kept(user)
+        lists = {group: self._members.kept(group) for group in self._groups}
+        if person is None or None in lists.values():
+            return None
+        return _standing(person, frozenset(group for group, users in lists.items() if users and user in users))
 
     async def _info(self, user: str) -> Mapping[str, Any]:
         answer = await self._client.users_info(user=user)
@@ -80,6 +88,12 @@ class Directory:
     async def _list(self, group: str) -> frozenset[str]:
         answer = await self._client.usergroups_users_list(usergroup=group)
         return frozenset(str(user) for user in answer["users"])
+
+
+def _standing(person: Mapping[str, Any], groups: frozenset[str]) -> Standing:
+    """Only members have groups; whoever else is listed in one has none."""
+    kind = _kind(person)
+    return Standing(known=True, kind=kind, groups=groups if kind == "member" else frozenset())
 
 
 def _kind(person: Mapping[str, Any]) -> Any:
@@ -103,11 +117,15 @@ class _Fresh(Generic[T]):
         self._kept: dict[str, tuple[float, T]] = {}
         self._loading: dict[str, asyncio.Task[T]] = {}
 
-    async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
-        now = self._clock.monotonic()
+    def kept(self, key: str) -> T | None:
+        """The value when it is fresh."""
         kept = self._kept.get(key)
-        if kept is not None and now - kept[0] < FRESH_S:
-            return kept[1]
+        return kept[1] if kept is not None and self._clock.monotonic() - kept[0] < FRESH_S else None
+
+    async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
+        found = self.kept(key)
+        if found is not None:
+            return found
         task = self._loading.get(key)
         if task is None:
             task = self._loading[key] = asyncio.ensure_future(self._load(key, load))

@@ -156,8 +156,9 @@ async def test_a_socket_closed_after_the_ack_reconnects(slack: PracticeSlack, so
 
 async def test_a_refresh_moves_the_client_to_a_new_socket(slack: PracticeSlack, socket_bolt: Bolt) -> None:
     """``disconnect`` with ``refresh_requested``, as Slack sends all day."""
+    before = slack.count("apps.connections.open")
     await slack.hub.disconnect()
-    await until(lambda: slack.hub.connected == 1)
+    await until(lambda: slack.count("apps.connections.open") > before and slack.hub.connected == 1)
 
     assert (await slack.command("oncall", "C0INC", "/sendcat help")).ok
 
