@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from bot.practice.sendcat.tables import Ids, Thread
 
-_SUBJECTS = ("trail shoes", "desk lamp", "rain jacket", "camping stove", "bike light")
+SUBJECTS = ("trail shoes", "desk lamp", "rain jacket", "camping stove", "bike light")
+"""What the stored messages of practice threads ask for."""
 ID_FORM = re.compile(r"[0-9a-z]{30,37}")
 
 
@@ -66,12 +67,12 @@ class Accounts:
             parent_thread_id=parent_thread_id,
         )
         self.threads[thread.id] = thread
-        self._subjects[thread.id] = _SUBJECTS[len(self.threads) % len(_SUBJECTS)]
+        self._subjects[thread.id] = SUBJECTS[len(self.threads) % len(SUBJECTS)]
         return thread
 
     def subject(self, thread_id: str) -> str:
         """What the stored message of a thread asks for; a web search uses it as its query."""
-        return self._subjects.get(thread_id, _SUBJECTS[0])
+        return self._subjects.get(thread_id, SUBJECTS[0])
 
     def _token(self, user_id: str, email: str, now_ms: int) -> str:
         claims = {"sub": user_id, "email": email, "exp": now_ms // 1000 + 30 * 86_400}

@@ -14,7 +14,7 @@ from bot.practice.sendcat.faults.shelf import Faults
 from bot.practice.sendcat.keys import Keys
 from bot.practice.sendcat.server import LoopbackServer
 from bot.practice.sendcat.site import Site
-from bot.practice.sendcat.switches import Switches
+from bot.practice.sendcat.switches import Script, Switches
 
 
 class PracticeSendcat:
@@ -48,6 +48,9 @@ class PracticeSendcat:
             "WHATSAPP_VERIFY_TOKEN": secrets.token_hex(16),
             "OPENROUTER_API_KEY": f"sk-or-{secrets.token_hex(16)}",
             "SERPER_API_KEY": secrets.token_hex(20),
+            "EBAY_CLIENT_SECRET": secrets.token_hex(20),
+            "BETTER_AUTH_SECRET": secrets.token_hex(32),
+            "SENTRY_DSN": f"https://{secrets.token_hex(16)}@sentry.invalid/1",
         }
         self.deployment = Deployment(name, self.clock, {**variables, **(environment or {})}, seed=seed)
         self._faults = Faults(self.deployment)
@@ -64,7 +67,13 @@ class PracticeSendcat:
             for number in range(1, pool_users + 1)
         ]
         self.pool = [
-            {"userLabel": user.label, "email": user.email, "threadId": user.thread_id, "authToken": user.token}
+            {
+                "userLabel": user.label,
+                "email": user.email,
+                "threadId": user.thread_id,
+                "authToken": user.token,
+                "source": "sign-up",
+            }
             for user in users
         ]
         """Entries of a chat auth pool file."""
@@ -89,6 +98,14 @@ class PracticeSendcat:
     def switches(self) -> Switches:
         """Traps that can be switched on: slow answers, wrong statuses, half an answer, a paused deployment."""
         return self.deployment.switches
+
+    def script(self, script: Script) -> None:
+        """Add a trap for the next requests on one address or function."""
+        self.switches.scripts.append(script)
+
+    def issue_key(self, *permissions: str) -> str:
+        """A further deploy key that may do only what is named (Convex over HTTP, section 2.4)."""
+        return self.keys.issue(*permissions)
 
     @property
     def counters(self) -> Counters:

@@ -6,13 +6,17 @@ from bot.practice.sendcat.circuits import EBAY, PRIMARY, SERPER
 from bot.practice.sendcat.faults.stage import Fault, Option, Stage
 from bot.practice.sendcat.upstreams import Health
 
+CHAT_PERIOD_MS = 500
+"""Busy enough that a cool-down that has run out is tried again at once, and renewed."""
+PRIMARY_FOR_MS = 325_000
+"""Five cool-downs of a minute, and a third of the sixth: it was renewed lately, and is not about to be."""
 FLAPPING_REST_MS = 80_000
 """The provider recovers when it is left alone this long: more than the default cool-down, less than one step more."""
 
 
 def _primary(stage: Stage, options: dict[str, Option]) -> None:
     _down(stage, PRIMARY, Health("status", status=int(options.get("status", 503))))
-    stage.repeat(2_000, stage.traffic.chat, for_ms=6 * 60_000)
+    stage.repeat(CHAT_PERIOD_MS, stage.traffic.chat, for_ms=PRIMARY_FOR_MS)
 
 
 def _flapping(stage: Stage, options: dict[str, Option]) -> None:

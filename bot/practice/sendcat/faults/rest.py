@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.practice.sendcat.cache import ToolCache
+from bot.practice.sendcat.accounts import SUBJECTS
 from bot.practice.sendcat.circuits import PRIMARY, SERPER
 from bot.practice.sendcat.faults.stage import Fault, Option, Stage
 from bot.practice.sendcat.faults.tool_queue import queued
@@ -11,6 +11,8 @@ from bot.practice.sendcat.workers import search_results
 
 REPEATS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 6, 19)
 """Hits of the twelve keys that repeat: 78 duplicate hits."""
+STALE_LIFE_MS = 6 * 3_600_000
+"""Written while the time to live was set far too high, so that the entries stay."""
 
 
 def _surge(stage: Stage, options: dict[str, Option]) -> None:
@@ -26,6 +28,7 @@ def _surge(stage: Stage, options: dict[str, Option]) -> None:
             hits=hits,
             life_ms=GMAIL_LIFE_MS,
         )
+        stage.on.process(GMAIL_SCOPE, f"person{number}@example.com:{9000 + number}")
     stage.repeat(
         30_000,
         lambda at: stage.traffic.webhook("gmail_push", "66.249.93.10", at, message="person11@example.com:9011"),
@@ -46,18 +49,23 @@ def _hidden(stage: Stage, options: dict[str, Option]) -> None:
 
 
 def _stale(stage: Stage, options: dict[str, Option]) -> None:
-    """420 cached answers carry an old mark, while the search already gives a new one."""
+    """420 cached answers carry an old mark, while the search already gives a new one.
+
+    With ``upstream_stale`` the search itself is still stale until the fault is cleared: emptying the namespace
+    fills it again with the old mark.
+    """
     upstream, cache = stage.on.upstreams[SERPER], stage.on.cache
     old, namespace = upstream.mark, stage.on.environment.web_namespace()
-    _fill(cache, namespace, old, stage.now_ms, count=int(options.get("entries", 420)))
-    if not options.get("upstream_stale", False):
+    stage.rest("jobs")
+    cache.clear(namespace, 1_000_000)
+    count = int(options.get("entries", 420))
+    queries = [*SUBJECTS, *(f"popular question {number}" for number in range(count - len(SUBJECTS)))]
+    for query in queries:
+        cache.set(namespace, query, search_results(query, old), STALE_LIFE_MS, stage.now_ms - 60_000)
+    if options.get("upstream_stale", False):
+        stage.undo.append(lambda: setattr(upstream, "mark", "v2"))
+    else:
         upstream.mark = "v2"
-
-
-def _fill(cache: ToolCache, namespace: str, mark: str, now_ms: int, *, count: int) -> None:
-    for number in range(count):
-        query = f"popular question {number}"
-        cache.set(namespace, query, search_results(query, mark), 3_600_000, now_ms - 60_000)
 
 
 def _demand(stage: Stage, options: dict[str, Option]) -> None:

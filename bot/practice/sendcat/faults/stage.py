@@ -23,9 +23,11 @@ class Stage:
     events: list[Event] = field(default_factory=list)
     undo: list[Callable[[], None]] = field(default_factory=list)
 
-    def repeat(self, period_ms: int, call: Callable[[int], None], *, for_ms: int) -> None:
+    def repeat(self, period_ms: int, call: Callable[[int], None], *, for_ms: int) -> Event:
         """A cause that has been at work for ``for_ms`` already and goes on until it is cleared."""
-        self.events.append(self.traffic.every(period_ms, call, start_ms=self.now_ms - for_ms))
+        event = self.traffic.every(period_ms, call, start_ms=self.now_ms - for_ms)
+        self.events.append(event)
+        return event
 
     def rest(self, *kinds: str) -> None:
         """Keep background traffic of these kinds away while the fault is in."""

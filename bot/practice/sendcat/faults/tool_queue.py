@@ -9,35 +9,61 @@ from bot.practice.sendcat.faults.stage import Fault, Option, Stage
 from bot.practice.sendcat.jobs import WEB
 from bot.practice.sendcat.tables import ToolJob
 from bot.practice.sendcat.upstreams import Health
+from bot.practice.sendcat.workers import Drain
 
 SLOW_SEARCH_MS = (6_900, 7_100)
+LANES = 2
+"""Jobs that run at all times: the default cap of web searches."""
 
 
 def _caps(stage: Stage, options: dict[str, Option]) -> None:
-    """A slow but sound search: two at a time do 17 jobs a minute, 20 come; three at a time do 25.
-
-    Once the queue is full nobody starts a drain any more, since only an accepted job does: it stands still, as the
-    product's own would.
-    """
-    _slow_search(stage, SLOW_SEARCH_MS, for_ms=8 * 60_000)
+    """A slow but sound search: two at a time do 17 jobs a minute, 20 come; three at a time do 25."""
+    for_ms = 8 * 60_000
+    _slow_search(stage, SLOW_SEARCH_MS, for_ms=for_ms)
     stage.rest("jobs")
     for number in range(30):
-        _job(stage, f"early {number}", "queued", age_ms=500_000 - number * 500)
-    stage.repeat(3_000, stage.traffic.job, for_ms=8 * 60_000)
+        _job(stage, f"early {number}", "queued", age_ms=for_ms + 20_000 - number * 500)
+    _busy_lanes(stage, ceiling=72, period_ms=4_200, for_ms=for_ms)
     stage.monitors()
 
 
+def _busy_lanes(stage: Stage, *, ceiling: int, period_ms: int, for_ms: int) -> None:
+    """Chats that need a search: some regularly while fewer than ``ceiling`` wait, and one whenever a lane runs empty.
+
+    Only an accepted job starts a drain, so without the latter a lane would pause after each drain, and a full queue
+    would stand still with nothing running: another fault (no drain) than the one meant.
+    """
+    queue, traffic, workers = stage.on.queue, stage.traffic, stage.on.workers
+
+    def visitor(at_ms: int) -> None:
+        if queue.counts()[WEB, "queued"] < ceiling:
+            traffic.job(at_ms)
+
+    def impatient(_: Drain, at_ms: int) -> None:
+        if queue.counts()[WEB, "running"] < LANES:
+            traffic.job(at_ms)
+
+    def begin(at_ms: int) -> None:
+        workers.after_drain.append(impatient)
+        stage.undo.append(lambda: workers.after_drain.remove(impatient))
+        for _ in range(LANES):
+            traffic.job(at_ms)
+
+    stage.on.agenda.at(stage.now_ms - for_ms, begin)
+    stage.repeat(period_ms, visitor, for_ms=for_ms)
+
+
 def _backlog(stage: Stage, options: dict[str, Option]) -> None:
-    """78 jobs queued, the oldest 240 s, two running, 26 dead letters; more come than two at a time can do."""
+    """78 jobs queued, the oldest 240 s, two running, 26 dead letters; as many come as two at a time can do."""
     _slow_search(stage, SLOW_SEARCH_MS, for_ms=0)
     stage.rest("jobs")
     for number in range(26):
         _job(stage, f"dead {number}", "dead_letter", age_ms=1_200_000 - number * 20_000)
-    for number in range(78):
+    for number in range(LANES):
+        _job(stage, f"first {number}", "queued", age_ms=240_001)
+    for number in range(78 - LANES):
         _job(stage, f"waiting {number}", "queued", age_ms=240_000 - number * 3_000)
-    for _ in range(2):
-        stage.on.workers.drain(stage.now_ms - 3_000)
-    stage.repeat(4_000, stage.traffic.job, for_ms=0)
+    _busy_lanes(stage, ceiling=78, period_ms=3_000, for_ms=0)
     stage.monitors()
 
 
