@@ -315,7 +315,7 @@ class ConvexClient:
             headers["Content-Type"] = "application/json"
         timeout = self._timeout
         if call.kind == "action":
-            timeout = httpx.Timeout(timeout, read=ACTION_S)
+            timeout = httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=timeout.pool, read=ACTION_S)
         async with self._slots:
             before = self._clock.now_ms()
             try:

@@ -72,9 +72,16 @@ def permitted(address: str, *, loopback: bool) -> bool:
         inner = _wrapped(ip)
         if inner is not None:
             ip = inner
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address):
+        return ip in _GLOBAL_UNICAST and ip.is_global and ip not in _DOCUMENTATION
+    return ip.is_global and not ip.is_multicast and ip not in _IETF and ip not in _RELAY
 
 
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
+_IETF = ipaddress.ip_network("192.0.0.0/24")
+"""One cloud's metadata service lives here; the standard library calls most of it public."""
+_RELAY = ipaddress.ip_network("192.88.99.0/24")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 

@@ -12,10 +12,11 @@ from urllib.parse import unquote
 from starlette.types import Receive, Scope, Send
 
 from bot.practice.sendcat.arguments import Arguments, FunctionFailed, check
+from bot.practice.sendcat.catalogue import BY_PATH
 from bot.practice.sendcat.control import Control
 from bot.practice.sendcat.deployment import Deployment
 from bot.practice.sendcat.environment import VariableRefused
-from bot.practice.sendcat.functions import BY_PATH, Call, Function, Kind, invoke
+from bot.practice.sendcat.functions import Call, Function, Kind, invoke
 from bot.practice.sendcat.keys import (
     AUDIT_VIEW,
     DATA_VIEW,

@@ -9,17 +9,13 @@ from typing import Literal, TypeAlias
 
 from bot.practice.sendcat import jobs as tool_jobs
 from bot.practice.sendcat.arguments import (
-    MAYBE_NUMBER,
-    MAYBE_TEXT,
-    NUMBER,
-    TEXT,
     Arguments,
     Field,
     FunctionFailed,
 )
 from bot.practice.sendcat.deployment import Deployment
 from bot.practice.sendcat.idempotency import DEFAULT_LIFE_MS
-from bot.practice.sendcat.jobs import TOOLS, QueueSaturated
+from bot.practice.sendcat.jobs import QueueSaturated
 from bot.practice.sendcat.snapshot import snapshot
 from bot.practice.sendcat.tables import ToolJob, document
 from bot.practice.sendcat.values import Document, Json
@@ -60,7 +56,7 @@ async def invoke(function: Function, call: Call) -> Json:
     return plain
 
 
-def _reliability_snapshot(call: Call) -> Json:
+def reliability_snapshot(call: Call) -> Json:
     number = call.deployment.environment.number
     most = number("OPS_MAX_ROWS_PER_SECTION")
     minutes = call.arguments.whole("minutes", number("OPS_DEFAULT_WINDOW_MINUTES"), 1, 1440)
@@ -70,18 +66,18 @@ def _reliability_snapshot(call: Call) -> Json:
 # --- rateLimit ---
 
 
-def _event_summary(call: Call) -> Json:
+def event_summary(call: Call) -> Json:
     asked = call.arguments.maybe_number("minutes")
     minutes = 15 if asked is None else max(1, min(asked, 1440))
     return call.deployment.limiter.summary(minutes, call.now_ms)
 
 
-def _recent_alerts(call: Call) -> Json:
+def recent_alerts(call: Call) -> Json:
     alerts = call.deployment.limiter.alerts.newest(call.arguments.rows("limit", 50, 200))
     return [document(alert) for alert in alerts]
 
 
-def _recent_events(call: Call) -> Json:
+def recent_events(call: Call) -> Json:
     count = call.arguments.rows("limit", 50, 200)
     events, bucket = call.deployment.limiter.events, call.arguments.maybe_text("bucket")
     if bucket is None:
@@ -90,7 +86,7 @@ def _recent_events(call: Call) -> Json:
     return found[:count]
 
 
-def _raise_rate_alert(call: Call) -> Json:
+def raise_rate_alert(call: Call) -> Json:
     arguments = call.arguments
     alert_id = call.deployment.limiter.raise_alert(
         arguments.text("bucket"),
@@ -103,7 +99,7 @@ def _raise_rate_alert(call: Call) -> Json:
     return {"created": False} if alert_id is None else {"created": True, "alertId": alert_id}
 
 
-def _check_and_increment(call: Call) -> Json:
+def check_and_increment(call: Call) -> Json:
     arguments = call.arguments
     window_ms = max(1, int(arguments.number("windowMs")))
     answer = call.deployment.limiter.admit(arguments.text("key"), int(arguments.number("max")), window_ms, call.now_ms)
@@ -114,7 +110,7 @@ def _check_and_increment(call: Call) -> Json:
     }
 
 
-def _record_event(call: Call) -> Json:
+def record_event(call: Call) -> Json:
     arguments = call.arguments
     retry_after_ms = arguments.maybe_number("retryAfterMs")
     call.deployment.limiter.record(
@@ -134,22 +130,22 @@ def _record_event(call: Call) -> Json:
 # --- circuitBreaker ---
 
 
-def _circuit_statuses(call: Call) -> Json:
+def circuit_statuses(call: Call) -> Json:
     return [document(row) for row in call.deployment.circuits.newest(call.arguments.rows("limit", 20, 100))]
 
 
-def _check_gate(call: Call) -> Json:
+def check_gate(call: Call) -> Json:
     gate = call.deployment.circuits.gate(call.arguments.text("provider"), call.now_ms)
     answer: Document = {"allowed": gate.allowed, "state": gate.state}
     return answer if gate.allowed else answer | {"retryAfterMs": gate.retry_after_ms}
 
 
-def _record_success(call: Call) -> Json:
+def record_success(call: Call) -> Json:
     row = call.deployment.circuits.success(call.arguments.text("provider"), call.now_ms)
     return {"state": row.state}
 
 
-def _record_failure(call: Call) -> Json:
+def record_failure(call: Call) -> Json:
     row = call.deployment.circuits.failure(
         call.arguments.text("provider"),
         call.now_ms,
@@ -163,13 +159,13 @@ def _record_failure(call: Call) -> Json:
 # --- bulkhead ---
 
 
-def _in_flight(call: Call) -> Json:
+def in_flight(call: Call) -> Json:
     count = call.arguments.rows("limit", 100, 500)
     leases = call.deployment.bulkheads.active(call.arguments.text("provider"), call.now_ms)
     return [document(lease) for lease in leases[:count]]
 
 
-def _acquire_slot(call: Call) -> Json:
+def acquire_slot(call: Call) -> Json:
     slot = call.deployment.bulkheads.acquire(
         call.arguments.text("provider"),
         call.arguments.text("leaseId"),
@@ -180,7 +176,7 @@ def _acquire_slot(call: Call) -> Json:
     return {"acquired": slot.acquired, "inFlight": slot.in_flight, "retryAfterMs": slot.retry_after_ms}
 
 
-def _release_slot(call: Call) -> Json:
+def release_slot(call: Call) -> Json:
     bulkheads = call.deployment.bulkheads
     return {"released": bulkheads.release(call.arguments.text("provider"), call.arguments.text("leaseId"))}
 
@@ -188,12 +184,12 @@ def _release_slot(call: Call) -> Json:
 # --- idempotency ---
 
 
-def _recent_keys(call: Call) -> Json:
+def recent_keys(call: Call) -> Json:
     rows = call.deployment.idempotency.newest(call.arguments.text("scope"), call.arguments.rows("limit", 20, 200))
     return [document(row) for row in rows]
 
 
-def _claim_key(call: Call) -> Json:
+def claim_key(call: Call) -> Json:
     life_ms = call.arguments.maybe_number("ttlMs")
     claim = call.deployment.idempotency.claim(
         call.arguments.text("scope"),
@@ -212,21 +208,21 @@ def _claim_key(call: Call) -> Json:
 # --- toolCache ---
 
 
-def _namespace_stats(call: Call) -> Json:
+def namespace_stats(call: Call) -> Json:
     return call.deployment.cache.stats(call.arguments.whole("limit", 5000, 100, 20_000), call.now_ms)
 
 
-def _clear_namespace(call: Call) -> Json:
+def clear_namespace(call: Call) -> Json:
     most = call.arguments.whole("maxDeletes", 10_000, 1)
     return call.deployment.cache.clear(call.arguments.text("namespace"), most)
 
 
-def _cache_get(call: Call) -> Json:
+def cache_get(call: Call) -> Json:
     arguments = call.arguments
     return call.deployment.cache.get(arguments.text("namespace"), arguments.text("key"), call.now_ms)
 
 
-def _cache_set(call: Call) -> Json:
+def cache_set(call: Call) -> Json:
     arguments = call.arguments
     entry = call.deployment.cache.set(
         arguments.text("namespace"),
@@ -241,20 +237,20 @@ def _cache_set(call: Call) -> Json:
 # --- toolJobs ---
 
 
-def _queue_stats(call: Call) -> Json:
+def queue_stats(call: Call) -> Json:
     return call.deployment.queue.stats(call.arguments.whole("limit", 5000, 100, 20_000), call.now_ms)
 
 
-def _dead_letters(call: Call) -> Json:
+def dead_letters(call: Call) -> Json:
     return [document(job) for job in call.deployment.queue.dead_letters(call.arguments.whole("limit", 100, 1, 500))]
 
 
-def _queue_alerts(call: Call) -> Json:
+def queue_alerts(call: Call) -> Json:
     alerts = call.deployment.queue.alerts.newest(call.arguments.whole("limit", 50, 1, 200))
     return [document(alert) for alert in alerts]
 
 
-def _raise_queue_alert(call: Call) -> Json:
+def raise_queue_alert(call: Call) -> Json:
     arguments = call.arguments
     alert_id = call.deployment.queue.raise_alert(
         arguments.text("kind"),
@@ -266,7 +262,7 @@ def _raise_queue_alert(call: Call) -> Json:
     return {"created": False} if alert_id is None else {"created": True, "alertId": alert_id}
 
 
-async def _process_queue(call: Call) -> Json:
+async def process_queue(call: Call) -> Json:
     deployment = call.deployment
     drain = deployment.workers.drain(call.now_ms, call.arguments.maybe_number("maxJobs"))
     while not drain.done:
@@ -277,7 +273,7 @@ async def _process_queue(call: Call) -> Json:
     return drain.result()
 
 
-def _enqueue(call: Call) -> Json:
+def enqueue(call: Call) -> Json:
     arguments = call.arguments
     attempts = arguments.maybe_number("maxAttempts")
     try:
@@ -297,12 +293,12 @@ def _job(call: Call) -> ToolJob | None:
     return call.deployment.queue.get(call.arguments.text("jobId"))
 
 
-def _get_job(call: Call) -> Json:
+def get_job(call: Call) -> Json:
     job = _job(call)
     return None if job is None else tool_jobs.reduced(job)
 
 
-def _claim_next(call: Call) -> Json:
+def claim_next(call: Call) -> Json:
     job = call.deployment.queue.claim_next(call.now_ms)
     if job is None:
         return None
@@ -315,21 +311,21 @@ def _claim_next(call: Call) -> Json:
     }
 
 
-def _complete_job(call: Call) -> Json:
+def complete_job(call: Call) -> Json:
     job = _job(call)
     if job is not None and job.status == "running":
         call.deployment.queue.complete(job, call.arguments.text("resultJson"), call.now_ms)
     return None
 
 
-def _fail_job(call: Call) -> Json:
+def fail_job(call: Call) -> Json:
     job = _job(call)
     if job is None or job.status != "running":
         return None
     return {"status": call.deployment.queue.fail(job, call.arguments.text("error"), call.now_ms)}
 
 
-def _create_thread(call: Call) -> Json:
+def create_thread(call: Call) -> Json:
     arguments = call.arguments
     return call.deployment.accounts.create_thread(
         arguments.text("modelId"),
@@ -339,144 +335,3 @@ def _create_thread(call: Call) -> Json:
         user_id=call.user_id,
         parent_thread_id=arguments.maybe_text("parentThreadId"),
     ).id
-
-
-_LIMIT = {"limit": MAYBE_NUMBER}
-_JOB = {"jobId": Field("id", table="toolJobs")}
-_OUTCOME = Field("string", choices=("allowed", "blocked", "contention_fallback"))
-_REFUSAL = Field("string", choices=("blocked", "contention_fallback"))
-_SOURCE = Field("string", choices=("chat_action", "chat_http", "http"))
-_JOB_SOURCE = Field("string", choices=("chat_action", "chat_http"))
-_ALERT = {"threshold": NUMBER, "observed": NUMBER, "windowMinutes": NUMBER}
-_PROVIDER = {"provider": TEXT}
-_NAMESPACE_KEY = {"namespace": TEXT, "key": TEXT}
-
-CATALOGUE: tuple[Function, ...] = (
-    Function(
-        "ops:getReliabilitySnapshot",
-        "Query",
-        _reliability_snapshot,
-        {"minutes": MAYBE_NUMBER, "limit": MAYBE_NUMBER},
-    ),
-    Function("rateLimit:getEventSummary", "Query", _event_summary, {"minutes": MAYBE_NUMBER}),
-    Function("rateLimit:listRecentAlerts", "Query", _recent_alerts, _LIMIT),
-    Function("rateLimit:listRecentEvents", "Query", _recent_events, _LIMIT | {"bucket": MAYBE_TEXT}),
-    Function("rateLimit:monitorAndAlert", "Action", lambda call: call.deployment.limiter.monitor(call.now_ms)),
-    Function(
-        "rateLimit:raiseAlertIfNeeded",
-        "Mutation",
-        _raise_rate_alert,
-        {"bucket": TEXT, "outcome": _REFUSAL} | _ALERT,
-    ),
-    Function(
-        "rateLimit:checkAndIncrement",
-        "Mutation",
-        _check_and_increment,
-        {"key": TEXT, "max": NUMBER, "windowMs": NUMBER},
-    ),
-    Function(
-        "rateLimit:recordEvent",
-        "Mutation",
-        _record_event,
-        {
-            "source": _SOURCE,
-            "bucket": TEXT,
-            "key": TEXT,
-            "outcome": _OUTCOME,
-            "reason": MAYBE_TEXT,
-            "retryAfterMs": MAYBE_NUMBER,
-            "path": MAYBE_TEXT,
-            "method": MAYBE_TEXT,
-        },
-    ),
-    Function("rateLimit:cleanupExpired", "Mutation", lambda call: call.deployment.limiter.cleanup(call.now_ms)),
-    Function("circuitBreaker:listStatuses", "Query", _circuit_statuses, _LIMIT),
-    Function("circuitBreaker:checkGate", "Mutation", _check_gate, _PROVIDER),
-    Function("circuitBreaker:recordSuccess", "Mutation", _record_success, _PROVIDER),
-    Function(
-        "circuitBreaker:recordFailure",
-        "Mutation",
-        _record_failure,
-        _PROVIDER | {"threshold": NUMBER, "cooldownMs": NUMBER, "error": MAYBE_TEXT},
-    ),
-    Function("bulkhead:listInFlightByProvider", "Query", _in_flight, _PROVIDER | _LIMIT),
-    Function(
-        "bulkhead:acquireSlot",
-        "Mutation",
-        _acquire_slot,
-        _PROVIDER | {"leaseId": TEXT, "maxConcurrent": NUMBER, "leaseTtlMs": NUMBER},
-    ),
-    Function("bulkhead:releaseSlot", "Mutation", _release_slot, _PROVIDER | {"leaseId": TEXT}),
-    Function(
-        "bulkhead:cleanupExpiredLeases",
-        "Mutation",
-        lambda call: {"deleted": call.deployment.bulkheads.cleanup(call.now_ms)},
-    ),
-    Function("idempotency:listRecentByScope", "Query", _recent_keys, {"scope": TEXT} | _LIMIT),
-    Function("idempotency:claimKey", "Mutation", _claim_key, {"scope": TEXT, "key": TEXT, "ttlMs": MAYBE_NUMBER}),
-    Function(
-        "idempotency:cleanupExpired",
-        "Mutation",
-        lambda call: {"deleted": call.deployment.idempotency.cleanup(call.now_ms)},
-    ),
-    Function("toolCache:listNamespaceStats", "Query", _namespace_stats, _LIMIT),
-    Function(
-        "toolCache:clearNamespace",
-        "Mutation",
-        _clear_namespace,
-        {"namespace": TEXT, "maxDeletes": MAYBE_NUMBER},
-    ),
-    Function("toolCache:get", "Query", _cache_get, _NAMESPACE_KEY),
-    Function("toolCache:set", "Mutation", _cache_set, _NAMESPACE_KEY | {"value": TEXT, "ttlMs": NUMBER}),
-    Function(
-        "toolCache:cleanupExpired",
-        "Mutation",
-        lambda call: {"deleted": call.deployment.cache.cleanup(call.now_ms)},
-    ),
-    Function("toolJobs:getQueueStats", "Query", _queue_stats, _LIMIT),
-    Function("toolJobs:listDeadLetters", "Query", _dead_letters, _LIMIT),
-    Function(
-        "toolJobs:requeueDeadLetter",
-        "Mutation",
-        lambda call: call.deployment.queue.requeue_dead_letter(call.arguments.text("jobId"), call.now_ms),
-        _JOB,
-    ),
-    Function("toolJobs:monitorQueueHealth", "Action", lambda call: call.deployment.queue.monitor(call.now_ms)),
-    Function("toolJobs:listRecentQueueAlerts", "Query", _queue_alerts, _LIMIT),
-    Function("toolJobs:processQueue", "Action", _process_queue, {"maxJobs": MAYBE_NUMBER}),
-    Function(
-        "toolJobs:enqueue",
-        "Mutation",
-        _enqueue,
-        {
-            "source": _JOB_SOURCE,
-            "toolName": Field("string", choices=TOOLS),
-            "argsJson": TEXT,
-            "maxAttempts": MAYBE_NUMBER,
-        },
-    ),
-    Function("toolJobs:get", "Query", _get_job, _JOB),
-    Function("toolJobs:claimNext", "Mutation", _claim_next),
-    Function("toolJobs:complete", "Mutation", _complete_job, _JOB | {"resultJson": TEXT}),
-    Function("toolJobs:fail", "Mutation", _fail_job, _JOB | {"error": TEXT}),
-    Function(
-        "toolJobs:cleanupExpired",
-        "Mutation",
-        lambda call: {"deleted": call.deployment.queue.cleanup(call.now_ms)},
-    ),
-    Function("toolJobs:raiseQueueAlertIfNeeded", "Mutation", _raise_queue_alert, {"kind": TEXT} | _ALERT),
-    Function(
-        "threads:create",
-        "Mutation",
-        _create_thread,
-        {
-            "title": MAYBE_TEXT,
-            "modelId": TEXT,
-            "parentThreadId": Field("id", optional=True, table="threads"),
-            "sessionId": TEXT,
-        },
-        public=True,
-    ),
-)
-
-BY_PATH: Mapping[str, Function] = {function.path: function for function in CATALOGUE}

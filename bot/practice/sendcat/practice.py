@@ -54,6 +54,7 @@ class PracticeSendcat:
         }
         self.deployment = Deployment(name, self.clock, {**variables, **(environment or {})}, seed=seed)
         self._faults = Faults(self.deployment)
+        self.deployment.settle()  # the quiet minutes before now are history, whatever is broken next
         keys = Keys(name, self.deployment.accounts, deploy_key)
         self.keys = keys
         self.deploy_key = keys.first

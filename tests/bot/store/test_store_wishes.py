@@ -166,6 +166,8 @@ def test_finding_operations(tx: Tx, ask: Make) -> None:
         return [op.id for op in found]
 
     assert names(ops.open_ops(tx.db)) == [two.id, three.id]
+    assert names(ops.waiting(tx.db, 5)) == [two.id]
+    assert names(ops.waiting(tx.db, 0)) == []
     assert names(ops.recent(tx.db)) == [three.id, two.id, one.id]
     assert names(ops.recent(tx.db, 1, before=three.id)) == [two.id]
     assert names(ops.recent(tx.db, command="triage")) == [two.id, one.id]

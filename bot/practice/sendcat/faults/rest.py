@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from bot.practice.sendcat.accounts import SUBJECTS
 from bot.practice.sendcat.circuits import PRIMARY, SERPER
 from bot.practice.sendcat.faults.stage import Fault, Option, Stage
@@ -11,6 +13,7 @@ from bot.practice.sendcat.workers import search_results
 
 REPEATS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 6, 19)
 """Hits of the twelve keys that repeat: 78 duplicate hits."""
+REPEATING, SURGE_PERIOD_MS = "66.249.93.10", 20_000
 STALE_LIFE_MS = 6 * 3_600_000
 """Written while the time to live was set far too high, so that the entries stay."""
 
@@ -19,7 +22,7 @@ def _surge(stage: Stage, options: dict[str, Option]) -> None:
     """60 keys of the last 15 minutes, twelve of them repeated; the sender goes on until it is cleared."""
     for number in range(60):
         hits = REPEATS[number] if number < len(REPEATS) else 1
-        first_ms = stage.now_ms - 12 * 60_000 + number * 10_000
+        first_ms = stage.now_ms - 2 * 60_000 - number * 12_000
         stage.on.idempotency.add(
             GMAIL_SCOPE,
             f"person{number}@example.com:{9000 + number}",
@@ -29,11 +32,15 @@ def _surge(stage: Stage, options: dict[str, Option]) -> None:
             life_ms=GMAIL_LIFE_MS,
         )
         stage.on.process(GMAIL_SCOPE, f"person{number}@example.com:{9000 + number}")
-    stage.repeat(
-        30_000,
-        lambda at: stage.traffic.webhook("gmail_push", "66.249.93.10", at, message="person11@example.com:9011"),
-        for_ms=0,
-    )
+    numbers = itertools.count()
+
+    def impatient(at_ms: int) -> None:
+        """A new push, and the last two once more, since their acknowledgement came too late."""
+        newest = next(numbers)
+        for number in range(max(0, newest - 2), newest + 1):
+            stage.traffic.webhook("gmail_push", REPEATING, at_ms, message=f"slow{number}@example.com:{number}")
+
+    stage.repeat(SURGE_PERIOD_MS, impatient, for_ms=-SURGE_PERIOD_MS)
 
 
 def _hidden(stage: Stage, options: dict[str, Option]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,6 +51,23 @@ class Deployment:
                 break
             self.practice.clock.advance(100)
         return await running
+
+    async def chat(self, **body: Any) -> list[dict[str, Any]]:
+        """The events of one chat of the pool's first user; its own time passes while it streams."""
+        user = self.practice.pool[0]
+        answer = await self.site.post(
+            "/api/chat",
+            json={"threadId": user["threadId"]} | body,
+            headers={"Authorization": f"Bearer {user['authToken']}"},
+        )
+        assert answer.status_code == 200
+        return [json.loads(block.removeprefix("data: ")) for block in answer.text.split("\n\n") if block]
+
+    async def searched(self) -> str:
+        """The version mark of what a chat with web search gets."""
+        found = await self.chat(webSearch=True)
+        output = next(event["output"] for event in found if event["type"] == "tool-output-partially-available")
+        return str(output[0]["title"].split()[-1])
 
     def pass_ms(self, ms: int) -> None:
         self.practice.clock.advance(ms)

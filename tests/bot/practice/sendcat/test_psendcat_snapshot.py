@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bot.practice.sendcat.arguments import Arguments
+from bot.practice.sendcat.catalogue import BY_PATH
 from bot.practice.sendcat.clock import PracticeClock
 from bot.practice.sendcat.deployment import Deployment
-from bot.practice.sendcat.functions import BY_PATH, Call, invoke
+from bot.practice.sendcat.functions import Call, invoke
 from bot.practice.sendcat.tables import (
     CacheEntry,
     Circuit,
