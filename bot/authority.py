@@ -55,25 +55,71 @@ class Rule:
     """Guests, strangers and unknown accounts too: help and stop only."""
     local: bool = False
     """Anybody with a login on the host, since the configuration lies there in the open."""
+    slack_only: bool = False
+    """Approvals and decisions: the terminal proposes, undoes, stops and reads; it never approves."""
 
 
 _EVERYBODY = frozenset(Role)
 _WORKERS = frozenset({Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN})
 _READERS = frozenset({Role.RESPONDER, Role.RELEASE_MANAGER, Role.MANAGER, Role.ADMIN})
+_DECIDERS = frozenset({Role.RELEASE_MANAGER, Role.ADMIN})
+_AUDITORS = frozenset({Role.MANAGER, Role.ADMIN})
+_ADMINS = frozenset({Role.ADMIN})
+
+_READ = Rule(_READERS, Ground.READING, member_channels=True)
+_WORK = Rule(_WORKERS, Ground.WORKING)
+_DECIDE = Rule(_DECIDERS, Ground.WORKING, slack_only=True)
+_REVIEW = Rule(_AUDITORS, Ground.READING)
+_ADMIN = Rule(_ADMINS, Ground.WORKING)
 
 TABLE: dict[str, Rule] = {
     "help": Rule(_EVERYBODY, Ground.ANYWHERE, outsiders=True, local=True),
     "stop": Rule(_EVERYBODY, Ground.ANYWHERE, outsiders=True, local=True),
     "status": Rule(_EVERYBODY, Ground.ANYWHERE),
     "owners": Rule(_EVERYBODY, Ground.ANYWHERE),
-    "read": Rule(_READERS, Ground.READING, member_channels=True),
-    "triage": Rule(_WORKERS, Ground.WORKING),
-    "drill.quick": Rule(_WORKERS, Ground.WORKING),
-    "drill": Rule(_WORKERS, Ground.WORKING),
-    "release": Rule(_WORKERS, Ground.WORKING),
+    "read": _READ,
+    "dashboard": _READ,
+    "audit": _READ,
+    "triage": _WORK,
+    "drill.quick": _WORK,
+    "drill": _WORK,
+    "gate": _WORK,
+    "canary": _WORK,
+    "gameday": _WORK,
+    "milestone": _WORK,
+    "region": _WORK,
+    "pool": _WORK,
+    "drill.ceiling": _WORK,
+    "drill.ceiling.approve": _DECIDE,
+    "gate.decide": _DECIDE,
+    "canary.decide": _DECIDE,
+    "milestone.decide": _DECIDE,
+    "region.decide": _DECIDE,
+    "walk": _WORK,
+    "mutate": Rule(frozenset({Role.RESPONDER, Role.RELEASE_MANAGER}), Ground.WORKING),
+    "tune": _WORK,
+    "undo": _WORK,
+    "tune.approve": Rule(_WORKERS, Ground.WORKING, slack_only=True),
+    "release": _WORK,
+    "pause": Rule(_READERS, Ground.WORKING),
+    "resume": _ADMIN,
+    "break-glass": _WORK,
+    "break-glass.review": _ADMIN,
+    "audit.export": _REVIEW,
+    "audit.verify": _REVIEW,
+    "audit.serve": _REVIEW,
+    "audit.reconcile": _REVIEW,
+    "restore": _ADMIN,
+    "incident.open": Rule(_WORKERS, Ground.ANYWHERE),
+    "incident": _WORK,
+    "incident.note": Rule(_READERS, Ground.WORKING, member_channels=True),
+    "checklist": Rule(_READERS, Ground.WORKING),
     "doctor": Rule(_READERS, Ground.READING, local=True),
 }
-"""Action by role by place. ``read`` covers snapshot, inspect, diagnose, playbook texts; ``release`` lifts a stop."""
+"""Action by role by place. ``read`` covers snapshot, inspect, diagnose, playbook texts; ``release`` lifts a stop.
+
+``incident.open`` works in any channel, since it binds the channel; the terminal has no channel to bind.
+"""
 
 PLACES = frozenset({"channel", "dm", "terminal", "timer"})
 
@@ -144,6 +190,12 @@ def decide(action: str, who: Who, place: Place, *, listed: frozenset[str], incid
     rule = TABLE.get(action)
     if rule is None or place.kind not in PLACES:
         return Decision(False, f"`{action}` stands in no row of the table (R7).", "/sendcat help")
+    if rule.slack_only and who.actor.door is not Door.SLACK:
+        return Decision(
+            False,
+            f"`{action}` is given in Slack only: the terminal proposes, undoes, stops and reads (INTERFACES.md, 3).",
+            "press the button on the card in Slack",
+        )
     if rule.local and who.actor.door is Door.TERMINAL:
         return Decision(True)
     if rule.outsiders:

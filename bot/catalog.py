@@ -61,13 +61,7 @@ class Catalog:
     def plan(self, text: str, config: Config, *, target: str | None = None) -> Plan:
         """Understand a line, or raise `Unknown` with the nearest match or `Refused` with the rule."""
         line = read(text)
-        command = self._by_name.get(line.command)
-        if command is None:
-            near = nearest(line.command, self._by_name)
-            raise Unknown(
-                f"There is no command `{line.command}`.",
-                then=f"/sendcat {near}" if near else "/sendcat help",
-            )
+        command, words = self._find(line)
         flags = dict(line.flags)
         for name in flags:
             if name in _SECRET_FLAGS:
@@ -77,7 +71,7 @@ class Catalog:
                     then="name the variable under [target.NAME] and leave the flag out",
                 )
         chosen = self._target(command, flags, config, target)
-        args = self._args(command, line, flags)
+        args = self._args(command, words, flags)
         kept = {k: v for k, v in line.flags.items() if k not in _TARGET_FLAGS}
         return Plan(
             command=command,
@@ -85,6 +79,26 @@ class Catalog:
             line=Line(line.command, line.words, kept).text,
             action=command.action_of(args),
             target=chosen,
+        )
+
+    def find(self, text: str) -> AnyCommand:
+        """The command that a line begins with, whatever follows; raises `Unknown` with the nearest match."""
+        return self._find(read(text))[0]
+
+    def _find(self, line: Line) -> tuple[AnyCommand, tuple[str, ...]]:
+        """The command with the longest name that fits (``gate approve`` before ``gate``), and the words after it."""
+        if line.words and (longer := self._by_name.get(f"{line.command} {line.words[0]}")):
+            return longer, line.words[1:]
+        if found := self._by_name.get(line.command):
+            return found, line.words
+        below = [name for name in self._by_name if name.startswith(f"{line.command} ")]
+        if below:
+            word = nearest(f"{line.command} {line.words[0]}", below) if line.words else below[0]
+            choices = ", ".join(name.partition(" ")[2] for name in below)
+            raise Unknown(f"`{line.command}` goes on with one of: {choices}.", then=f"/sendcat {word or below[0]}")
+        near = nearest(line.command, self._by_name)
+        raise Unknown(
+            f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help"
         )
 
     def _target(self, command: AnyCommand, flags: dict[str, str], config: Config, given: str | None) -> Target | None:
@@ -108,7 +122,7 @@ class Catalog:
             )
         return config.target_named(name or given)
 
-    def _args(self, command: AnyCommand, line: Line, flags: dict[str, str]) -> Args:
+    def _args(self, command: AnyCommand, words: Sequence[str], flags: dict[str, str]) -> Args:
         values: dict[str, object] = {}
         known = {field.replace("_", "-"): field for field in command.args.model_fields}
         for flag, value in flags.items():
@@ -118,7 +132,6 @@ class Catalog:
                 hint = f"--{near}" if near else f"/sendcat help {command.name}"
                 raise Unknown(f"`{command.name}` has no flag `--{flag}`.", then=hint)
             values[field] = value
-        words = list(line.words)
         for place, field in enumerate(command.positional):
             if place < len(words):
                 values[field] = words[place]

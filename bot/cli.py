@@ -234,5 +234,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"sendcat {version('sendcat-chatops')}\n")
         return
     if len(words) > 1 and words[-1] in ("--help", "-h"):
-        words = ["help", words[0], *(w for w in words[1:-1] if w.startswith(("--config", "--target", "--as")))]
+        kept = (w for w in words[1:-1] if not w.startswith("--") or w.startswith(("--config", "--target", "--as")))
+        words = ["help", words[0], *kept]
     sys.exit(run_line(words))

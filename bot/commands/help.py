@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class HelpArgs(Args):
     command: str | None = None
     """One command to explain."""
+    further: str | None = None
+    """Its second word, as in `help gate approve`."""
 
 
 def flags(command: Command[Any]) -> list[tuple[str, str]]:
@@ -33,11 +35,12 @@ async def _run(run: Run, args: HelpArgs) -> Outcome:
 
     by_name: dict[str, Command[Any]] = {command.name: command for command in ALL}
     if args.command is not None:
-        found = by_name.get(args.command.removeprefix("reliability:"))
+        asked = args.command.removeprefix("reliability:")
+        found = by_name.get(f"{asked} {args.further}" if args.further else asked)
         if found is None:
-            near = nearest(args.command, by_name)
+            near = nearest(f"{asked} {args.further or ''}".strip(), by_name)
             raise Unknown(
-                f"There is no command `{args.command[:40]}`.", then=f"/sendcat help {near}" if near else "/sendcat help"
+                f"There is no command `{asked[:40]}`.", then=f"/sendcat help {near}" if near else "/sendcat help"
             )
         lines = [f"`{shown}`  {meaning}" for shown, meaning in flags(found)]
         if found.targeted:
@@ -75,7 +78,7 @@ COMMAND = Command(
     action="help",
     args=HelpArgs,
     run=_run,
-    positional=("command",),
+    positional=("command", "further"),
     examples=("help", "help drill"),
     group="First",
     quiet=True,

@@ -24,17 +24,33 @@ MEMBER = Standing(known=True, kind="member")
 EVERYWHERE = frozenset(PLACES)
 READING = frozenset({"incident", "release", "dm", "terminal"})
 WORKING = frozenset({"incident", "release", "terminal"})
+IN_SLACK = frozenset({"incident", "release"})
+W = (Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN)
+READERS = (Role.RESPONDER, Role.RELEASE_MANAGER, Role.MANAGER, Role.ADMIN)
+DECIDERS = (Role.RELEASE_MANAGER, Role.ADMIN)
+AUDITORS = (Role.MANAGER, Role.ADMIN)
+READS = dict.fromkeys(Role, READING) | {Role.MEMBER: frozenset({"incident"})}
 EXPECTED: dict[str, dict[Role, frozenset[str]]] = {
-    "help": dict.fromkeys(Role, EVERYWHERE),
-    "stop": dict.fromkeys(Role, EVERYWHERE),
-    "status": dict.fromkeys(Role, EVERYWHERE),
-    "owners": dict.fromkeys(Role, EVERYWHERE),
-    "read": dict.fromkeys(Role, READING) | {Role.MEMBER: frozenset({"incident"})},
-    "triage": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),
-    "drill.quick": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),
-    "drill": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),
-    "release": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.ADMIN), WORKING),
-    "doctor": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER, Role.MANAGER, Role.ADMIN), READING),
+    **dict.fromkeys(("help", "stop", "status", "owners"), dict.fromkeys(Role, EVERYWHERE)),
+    **dict.fromkeys(("read", "dashboard", "audit"), READS),
+    **dict.fromkeys(
+        ("triage", "drill.quick", "drill", "gate", "canary", "gameday", "milestone", "region", "pool"),
+        dict.fromkeys(W, WORKING),
+    ),
+    **dict.fromkeys(("drill.ceiling", "walk", "tune", "undo", "release", "break-glass", "incident"), dict.fromkeys(W, WORKING)),
+    **dict.fromkeys(
+        ("drill.ceiling.approve", "gate.decide", "canary.decide", "milestone.decide", "region.decide"),
+        dict.fromkeys(DECIDERS, IN_SLACK),
+    ),
+    "mutate": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER), WORKING),
+    "tune.approve": dict.fromkeys(W, IN_SLACK),
+    "pause": dict.fromkeys(READERS, WORKING),
+    **dict.fromkeys(("resume", "break-glass.review", "restore"), {Role.ADMIN: WORKING}),
+    **dict.fromkeys(("audit.export", "audit.verify", "audit.serve", "audit.reconcile"), dict.fromkeys(AUDITORS, READING)),
+    "incident.open": dict.fromkeys(W, EVERYWHERE),
+    "incident.note": dict.fromkeys(READERS, WORKING) | {Role.MEMBER: frozenset({"incident"})},
+    "checklist": dict.fromkeys(READERS, WORKING),
+    "doctor": dict.fromkeys(READERS, READING),
 }
 """The table of INTERFACES.md written down a second time: action, role, places."""
 
