@@ -20,7 +20,7 @@ def _demand(stage: Stage, options: dict[str, Option]) -> None:
 
 
 def _load(stage: Stage, options: dict[str, Option]) -> None:
-    """Every chat takes longer than the region's load pressure allows, and no chat fails: three drills in six trigger."""
+    """Every chat takes longer than the region's load pressure allows, and none fails: three drills in six trigger."""
     upstream = stage.on.upstreams[PRIMARY]
     usual = upstream.token_ms
     upstream.token_ms = float(options.get("token_ms", SLOW_TOKEN_MS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.practice.sendcat.faults.shelf import ALL
-from tests.bot.practice.sendcat.fault_table import ROWS, Row, dead_letters, full
+from tests.bot.practice.sendcat.fault_table import ROWS, Row
 from tests.bot.practice.sendcat.psendcat_kit import Deployment, deployed
 
 RIGHT = [pytest.param(row, name, id=f"{row.label}: {name}") for row in ROWS for name in row.right]
@@ -23,7 +23,7 @@ def test_every_fault_has_what_clears_it_and_what_does_not() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.label)
 async def test_a_fault_can_be_seen_and_a_healthy_deployment_shows_none(row: Row) -> None:
     async with deployed() as on:
-        assert not await row.ill(on)
+        assert not row.seen or not await row.ill(on)
         _put_in(on, row)
         assert await row.ill(on)
 
