@@ -268,12 +268,12 @@ def _number(draft: _Draft, old: int, value: int, texts: Mapping[str, str], why: 
     if down and rule.family in (Family.COOLDOWN, Family.LEASE):
         second.append(f"{one.name} comes down (VERDICTS, tuning)")
         if not why:
-            _need_why(f"A shorter {rule.family} needs a reason.", "VERDICTS, tuning", texts | {one.name: text})
+            _need_why(f"A shorter {rule.family} needs a reason.", "VERDICTS, tuning", {**texts, one.name: text})
     if one.name in AUTH_CONTROLS and not down:
         second.append(f"{one.name} guards a sign-in; {ORDER}")
         if not (why or gentler_tried):
             what = f"{one.name} guards a sign-in. Try cool-downs or concurrency first, or say why they do not help."
-            _need_why(what, ORDER, texts | {one.name: text})
+            _need_why(what, ORDER, {**texts, one.name: text})
     return Step(one.name, standing.stored, old, text, value, base, rule.text, tuple(second))
 
 
