@@ -69,12 +69,13 @@ async def _walk(run: Run, page: Page) -> Outcome:
 
     from bot.walk import course
     from bot.walk.look import look
+    from playbooks.signals import OVER_TIME
 
     walk, old = await run.world.store.write(lambda tx: _begin(tx, run, page))
     try:
         made = await look(run, page)
         walk = await course.observe(run, walk, made)
-        if len(made.facts.looks) < 2 and made.signal().state != "quiet":
+        if len(made.facts.looks) < 2 and page.letter in OVER_TIME and made.signal().state != "quiet":
             await run.show(_again(walk, page))
             await run.world.clock.sleep(SECOND_LOOK_S)
             made = await look(run, page, made.facts.looks)

@@ -6,6 +6,7 @@ beside it, and what to press.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,8 @@ from playbooks.spans import CommandSpan
 TONES = {"plain": Tone.PLAIN, "ok": Tone.OK, "warn": Tone.WARN, "bad": Tone.BAD, "unknown": Tone.UNKNOWN}
 WORST = ("bad", "unknown", "warn", "ok", "plain")
 FINDINGS = 5
+_URGENCY = ("bad", "warn", "unknown", "plain", "ok")
+_CHECK = re.compile(r":? *`check:[a-z-]+`;?")
 _SIGNAL = {"fired": ("FIRED", Tone.BAD), "quiet": ("QUIET", Tone.OK), "not judged": ("NOT JUDGED", Tone.UNKNOWN)}
 _STATES = {
     "done": Tone.OK,
@@ -106,13 +109,19 @@ def _evidence(walk: Walk, page: Page, seen: dict[str, Any], here: Action | None)
             found = lines_of(seen, action.number)
         if found:
             more = [f"• and {len(found) - FINDINGS} more"] if len(found) > FINDINGS else []
-            lines = [f"• {_drawn(finding)}" for finding in found[:FINDINGS]]
+            worst = sorted(found, key=lambda finding: _URGENCY.index(finding.tone))
+            lines = [f"• {_drawn(finding)}" for finding in worst[:FINDINGS]]
             yield "\n".join((f"*{action.number}.* {_first(action)}", *lines, *more))
 
 
 def _first(action: Action) -> str:
     """The first line of an action, without the colon that leads to its list."""
-    return action.text.splitlines()[0].rstrip(":")
+    return _words(action.text).splitlines()[0].rstrip(":.")
+
+
+def _words(text: str) -> str:
+    """A page's text without the names of its checks, whose findings stand beside it."""
+    return _CHECK.sub("", text)
 
 
 def _drawn(finding: Finding) -> str:
@@ -121,7 +130,7 @@ def _drawn(finding: Finding) -> str:
 
 def _now(action: Action) -> str:
     notes = [f"> {note}" for note in action.notes]
-    return "\n".join((f"*Now: step {action.number}, {action.kind}.* {action.text}", *notes))
+    return "\n".join((f"*Now: step {action.number}, {action.kind}.* {_words(action.text)}", *notes))
 
 
 def _then(walk: Walk, here: Action | None) -> str:
@@ -184,7 +193,7 @@ def _of(walk: Walk, action: Action) -> Iterable[Button]:
                 name=f"walk.answer-{number}",
                 form=Form(
                     title=f"Step {number}",
-                    text=action.text,
+                    text=_words(action.text),
                     submit="Record",
                     fields=(Field(flag="answer", label="What you found or decided", kind="long"),),
                 ),

@@ -18,6 +18,9 @@ from playbooks.tuning import Standing, fixed, legal, line_of, shown
 from slo.snapshot import Snapshot
 
 SHOWN = 6
+KEPT = {("A", "abusive"): "this is abuse: the limits stay, a higher one lets more of it in"}
+"""Letter and variant for which the runbook wants nothing raised (Runbook, playbook A, action 2)."""
+_VERSION = re.compile(r".*?v(\d+)")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,10 @@ def of_step(step: Step, signal: Signal | None, now: Snapshot) -> tuple[tuple[Fin
     """The knobs of a step that the signal is about (all of them when it is about none), and what to propose."""
     refs = step.all(KnobRef)
     named = list(dict.fromkeys(knob for ref in refs for knob in ref.knobs))
-    about = [knob for knob in named if signal is not None and _concerns(knob, signal)]
+    if signal is not None and (kept := KEPT.get((signal.letter, signal.variant or ""))) is not None:
+        return (Finding(kept, "warn"),), ()
+    told = [knob for knob in named if signal is not None and signal.fired and f"`{knob.name}`" in signal.why]
+    about = told or [knob for knob in named if signal is not None and _concerns(knob, signal)]
     knobs = about or named
     findings = [_range(knob, now) for knob in knobs[:SHOWN]]
     if len(knobs) > SHOWN:
@@ -88,10 +94,13 @@ def _range(knob: Knob, now: Snapshot) -> Finding:
 
 
 def _raise(knobs: tuple[Knob, ...], now: Snapshot) -> Offer | None:
-    """The largest lawful step up, for all of a group together."""
+    """The largest lawful step up, for all of a group together; the next version of a namespace."""
     texts: dict[str, str] = {}
     for knob in knobs:
         value = effective(now, knob)
+        if knob.effective_as is not None and (version := _VERSION.fullmatch(str(value))):
+            texts[knob.name] = f"v{int(version[1]) + 1}"
+            continue
         reach = legal(knob.name, Standing(None, value)) if value is not None else None
         if knob.type is not KnobType.INT or reach is None or reach.high == reach.old:
             return None
