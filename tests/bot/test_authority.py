@@ -47,7 +47,7 @@ EXPECTED: dict[str, dict[Role, frozenset[str]]] = {
     "mutate": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER), WORKING),
     "tune.approve": dict.fromkeys(W, IN_SLACK),
     "pause": dict.fromkeys(READERS, WORKING),
-    **dict.fromkeys(("resume", "break-glass.review", "restore"), {Role.ADMIN: WORKING}),
+    **{name: {Role.ADMIN: WORKING} for name in ("resume", "break-glass.review", "restore")},
     **dict.fromkeys(
         ("audit.export", "audit.verify", "audit.serve", "audit.reconcile"), dict.fromkeys(AUDITORS, READING)
     ),
