@@ -10,7 +10,8 @@ from bot.practice.sendcat.faults.stage import Fault, Option, Stage
 SLOW_MS = 3_000
 """To the headers. At ten chats a second a slot that ends is taken again in the same instant."""
 SPIKE_MS, KEPT = 5_000, 3
-LEAK_PERIOD_MS = 15_000
+LEAK_PERIOD_MS, SHORT_LEAK_PERIOD_MS = 15_000, 300
+"""How often a caller crashes; where leases are short, often enough that a slot that ends is taken at once."""
 LEAKED_FOR_MS = 8 * 60_000
 STILL_LEAKING_MS = 5 * 60_000
 """Callers have crashed for eight minutes and go on for five: more capacity fills up again within that time."""
@@ -62,7 +63,7 @@ def _leaked(stage: Stage, options: dict[str, Option]) -> None:
     def leak(at_ms: int) -> None:
         bulkheads.acquire(provider, f"leaked-{next(numbers)}", at_ms)
 
-    crashes = stage.repeat(LEAK_PERIOD_MS, leak, for_ms=0)
+    crashes = stage.repeat(LEAK_PERIOD_MS if ttl_ms > LEAKED_FOR_MS else SHORT_LEAK_PERIOD_MS, leak, for_ms=0)
     stage.on.agenda.at(stage.now_ms + STILL_LEAKING_MS, lambda _: crashes.cancel())
 
 

@@ -10,6 +10,8 @@ CHAT_PERIOD_MS = 500
 """Busy enough that a cool-down that has run out is tried again at once, and renewed."""
 PRIMARY_FOR_MS = 325_000
 """Five cool-downs of a minute, and a third of the sixth: it was renewed lately, and is not about to be."""
+FLAPPING_FOR_MS = 335_000
+"""A third into a cool-down, after it was open, half open and closed before."""
 FLAPPING_REST_MS = 80_000
 """The provider recovers when it is left alone this long: more than the default cool-down, less than one step more."""
 
@@ -30,7 +32,7 @@ def _quota(stage: Stage, options: dict[str, Option]) -> None:
 def _flapping(stage: Stage, options: dict[str, Option]) -> None:
     """Seven of ten calls fail; a cool-down over ``FLAPPING_REST_MS`` lets the provider recover."""
     _down(stage, PRIMARY, Health("flapping", rest_ms=FLAPPING_REST_MS))
-    stage.repeat(1_000, stage.traffic.chat, for_ms=6 * 60_000)
+    stage.repeat(1_000, stage.traffic.chat, for_ms=FLAPPING_FOR_MS)
 
 
 def _tool(stage: Stage, options: dict[str, Option]) -> None:
