@@ -12,13 +12,12 @@ from pathlib import Path
 
 import structlog
 
-from bot.catalog import Catalog
 from bot.clock import Clock, SystemClock
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
-from bot.errors import Broken
 from bot.logs import configure
+from bot.pages import findings, read_book
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.store import audit
@@ -28,20 +27,8 @@ from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
-from playbooks.book import Book
-from playbooks.page import PageErrors
 
 log = structlog.get_logger("main")
-
-
-def read_book(commands: Catalog) -> Book:
-    """Every page of the runbook; raises `Broken` with all mistakes, each with file, line and mark."""
-    try:
-        return Book.load(commands.names)
-    except PageErrors as error:
-        raise Broken(
-            f"The runbook has mistakes:\n{error}", then="mend the pages; nothing runs until they are right"
-        ) from error
 
 
 @dataclass
@@ -62,7 +49,7 @@ class Bot:
         """
         clock = clock or SystemClock()
         wall = catalog()
-        book = read_book(wall)
+        book = read_book(wall.names)
         leadership = await asyncio.to_thread(Leadership.acquire, config.state_dir, wait=wait)
         try:
             store = Store.open(leadership, clock=clock)
@@ -80,6 +67,7 @@ class Bot:
             floor=Floor(clock, rests=rests),
         )
         world.checks.append(lambda: _slack_findings(config))
+        world.checks.append(lambda: asyncio.to_thread(findings, wall.names, book))
         desk = Desk(world, wall)
         bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
         if store.damage is None:
