@@ -70,6 +70,9 @@ class DrillPlan(_Frozen):
     min_unique_coverage: float | None = None
     min_unique_users: int = 0
     consume_body: bool = False
+    processes: int = 1
+    approval: str | None = None
+    """The decision that raised the ceilings, if one did."""
     ceilings: Ceilings = Ceilings()
     baseline: Baseline
 
