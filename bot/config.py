@@ -245,7 +245,6 @@ class Config(_Frozen):
         held: list[SecretStr | None] = [self.slack.bot_token, self.slack.app_token, self.slack.signing_secret]
         for target in self.target.values():
             held += [target.deploy_key, target.gmail_token, target.whatsapp_secret, target.chat_token]
-            # The pool's tokens are learned one by one when a drill reads them.
         return tuple(s.get_secret_value() for s in held if s is not None)
 
     def environment(self, name: str) -> str | None:

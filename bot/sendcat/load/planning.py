@@ -121,7 +121,9 @@ def _reachable(plan: DrillPlan, target: Target, secrets: DrillSecrets) -> None:
             rule="a check that cannot pass is said before the load",
             then=f"sendcat pool --count={least}, or lower --chat-min-unique-users",
         )
-    stride = next(n for n in range(selector.stride, selector.stride + plan.pool_size) if math.gcd(n, plan.pool_size) == 1)
+    stride = next(
+        n for n in range(selector.stride, selector.stride + plan.pool_size) if math.gcd(n, plan.pool_size) == 1
+    )
     raise Refused(
         f"With stride {selector.stride} only {selector.reach} of {plan.pool_size} pool users are ever chosen;"
         f" at least {least} are asked for.",

@@ -39,9 +39,7 @@ def _held(plan: DrillPlan, measured: Measured) -> Held | None:
     streams = next((item.streams for item in plan.scenarios if item.streams is not None), None)
     if streams is None:
         return None
-    first, last = (
-        round(ms / 1000 / LOOK_EVERY_S) for ms in (streams.ramp_ms, streams.ramp_ms + streams.sustain_ms)
-    )
+    first, last = (round(ms / 1000 / LOOK_EVERY_S) for ms in (streams.ramp_ms, streams.ramp_ms + streams.sustain_ms))
     return held_streams(streams, measured.open_counts[first:last], max(measured.open_counts, default=0))
 
 
