@@ -6,7 +6,7 @@ way (style.md, point 4).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -137,6 +137,8 @@ class Command(Generic[A]):
     action_for: Callable[[A], str] | None = None
     """For commands whose arguments decide the row: the rows are listed in ``actions``."""
     further_actions: tuple[str, ...] = ()
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Flag to the variables of a terminal that stand for it, first one found; the line that is carried out names them."""
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from bot.clock import Clock
 from bot.sendcat.brake import Brake, Budget, ErrorBudget, Halt, Why
 from bot.sendcat.dial import Origin, Resolve, checked_addresses, resolve, tls_context
 from bot.sendcat.load.bodies import Build, builder
-from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets, ScenarioPlan
 from bot.sendcat.load.measured import Measured, Window
+from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets, ScenarioPlan
 from bot.sendcat.load.share import Share
 from bot.sendcat.load.stage import ClosedStage, OpenStage, Stage, StreamStage
 from bot.sendcat.load.stream import ChatStream
@@ -322,6 +322,7 @@ class Engine:
                 remaining_s=round(max(0.0, self.plan.duration_ms / 1000 - elapsed), 3),
                 rate=round(self._sent / elapsed, 2) if elapsed > 0 else 0.0,
                 p95_ms=round(p95, 1) if p95 is not None else None,
+                open_streams=isinstance(self._stage, StreamStage),
             )
         )
 

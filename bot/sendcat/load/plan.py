@@ -173,3 +173,5 @@ class DrillProgress:
     remaining_s: float
     rate: float
     p95_ms: float | None = None
+    open_streams: bool = False
+    """Whether what is in flight are the streams of a milestone, which are held open."""

@@ -117,7 +117,7 @@ def _reachable(plan: DrillPlan, target: Target, secrets: DrillSecrets) -> None:
         return
     if plan.pool_size < least:
         raise Refused(
-            f"The chat pool of {target.name} has {plan.pool_size} users; at least {least} different ones are asked for.",
+            f"The chat pool of {target.name} has {plan.pool_size} users; at least {least} are asked for.",
             rule="a check that cannot pass is said before the load",
             then=f"sendcat pool --count={least}, or lower --chat-min-unique-users",
         )

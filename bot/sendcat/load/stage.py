@@ -271,7 +271,9 @@ class StreamStage(Stage):
             return
         now = self.shop.now()
         self._next_refused = max(now + REFUSED_AGAIN_S, self._next_refused + self._refused_every)
-        self._later.add(handle := self.loop.call_later(self._next_refused - now, lambda: self._again(handle)))
+        wait = self._next_refused - now
+        handle: asyncio.TimerHandle = self.loop.call_later(wait, lambda: self._again(handle))
+        self._later.add(handle)
 
     def _again(self, handle: asyncio.TimerHandle) -> None:
         self._later.discard(handle)
