@@ -138,7 +138,7 @@ class Command(Generic[A]):
     """For commands whose arguments decide the row: the rows are listed in ``actions``."""
     further_actions: tuple[str, ...] = ()
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Flag to the variables of a terminal that stand for it, first one found; the line that is carried out names them."""
+    """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def _scenario_notes(scenario: HonestScenario) -> Iterator[str]:
             f" the latency is that of the other {pooled.succeeded}."
         )
     if scenario.loop == "closed":
-        yield f"• `{path}` ran in a closed loop, as the original: when it is slow less is sent, so long waits are missing."
+        yield f"• `{path}` ran in a closed loop, as the original: slow answers hold the load back; long waits are missing."
     if scenario.held is not None:
         held, soak = scenario.held, duration(scenario.held.documented_soak_ms)
         yield (
@@ -80,12 +80,10 @@ def _scenario_notes(scenario: HonestScenario) -> Iterator[str]:
 
 def stages_attachment(report: DrillReport) -> Attachment:
     """Each stage in a line: planned, sent, rate, latency, first token, what came back."""
-    lines = [
-        f"{'stage':<28}{'sent/planned':>14}{'per s':>8}{'p50':>10}{'p95':>10}{'p99':>10}{'token p95':>11}  answers"
-    ]
+    columns = "".join(f"{word:>10}" for word in ("p50", "p95", "p99"))
+    lines = [f"{'stage':<28}{'sent/planned':>14}{'per s':>8}{columns}{'token p95':>11}  answers"]
     for scenario in report.honest.scenarios if report.honest else ():
-        for stage in scenario.stages:
-            lines.append(_stage_line(scenario.name, stage))
+        lines += [_stage_line(scenario.name, stage) for stage in scenario.stages]
         if scenario.state != "measured":
             lines.append(f"{scenario.name[:27]:<28}{scenario.state.replace('_', ' ')}: {inert(scenario.reason, 160)}")
     return Attachment(title=f"Stages of the {report.profile} drill", text="\n".join(lines), columns=True)

@@ -66,7 +66,7 @@ class ChatFlags(Args):
             raise ValueError("a scale is a number above 0, for example 0.5")
         if value < MIN_SCALE:
             raise ValueError(
-                f"{value:g} is under {MIN_SCALE}, the smallest scale; the original ran {MIN_SCALE} silently"
+                f"{value:g} is under {MIN_SCALE}, the smallest scale (the original ran {MIN_SCALE} instead)"
             )
         return value
 

@@ -105,8 +105,15 @@ async def drill(
         await _own_pool(run, pool_file)
     secrets = engine.drill_secrets(target, pool_file)
     run.world.scrubber.learn_all(secrets.values())
-    raised = {"ceilings": approved.ceilings, "approval": approved.decision} if approved else {}
-    plan = engine.plan_drill(target, profile, scenarios, secrets=secrets, **raised, **options)
+    plan = engine.plan_drill(
+        target,
+        profile,
+        scenarios,
+        secrets=secrets,
+        ceilings=approved.ceilings if approved else None,
+        approval=approved.decision if approved else None,
+        **options,
+    )
     floor = run.world.floor
     assert floor is not None
     profile = plan.profile

@@ -219,7 +219,8 @@ def progress_text(progress: DrillProgress) -> str:
         parts.append(f"{progress.errors} error{'' if progress.errors == 1 else 's'}")
     if progress.p95_ms is not None:
         parts.append(f"p95 {duration(progress.p95_ms)}")
-    parts.append(f"{duration(progress.remaining_s * 1000) if progress.remaining_s >= 120 else f'{progress.remaining_s:.0f} s'} left")
+    left_s = progress.remaining_s
+    parts.append(f"{left_s:.0f} s left" if left_s < 120 else f"{left_s / 60:.0f} min left")
     return " · ".join(parts)
 
 

@@ -48,12 +48,11 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
         drilled = await measure.drill(
             run,
             profile=args.profile,
-            quick=args.quick,
             scenarios=args.chosen_scenarios,
             pool_file=args.pool_file(run.world.config),
             on_progress=progress.see,
             waiting=course.note,
-            **args.options(),
+            **{**args.options(), "quick": args.quick},
         )
     report, judgement = drilled.report, drilled.judgement
     closed = ", closed loop" if args.mode == "closed" else ""

@@ -1,7 +1,7 @@
 """Watches Sendcat's circuits while load is on: one that opens ends the drill (safety.md, R18).
 
-A circuit counts when it opened during the drill (VERDICTS, "Profiles"): one that was open before says nothing about this
-load. What cannot be read is told and never taken for well.
+A circuit counts when it opened during the drill (VERDICTS, "Profiles"): one that was open before says nothing about
+this load. What cannot be read is told and never taken for well.
 """
 
 from __future__ import annotations

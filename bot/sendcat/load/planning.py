@@ -65,8 +65,9 @@ def plan_drill(
 
     ``quick`` is the flag ``--quick=true``, which overrides the profile. ``original_scale`` runs a milestone with the
     original's 40/80/160 workers instead of its true number of streams, as does ``mode="closed"``. ``processes``
-    is how many load processes share the work. ``ceilings`` are raised ones that ``approval`` allowed. Raises `Unknown` for a name that does not exist (with the nearest), `Refused` naming the ceiling that
-    the plan would break, `Broken` for an unusable chat pool.
+    is how many load processes share the work. ``ceilings`` are raised ones that ``approval`` allowed. Raises `Unknown`
+    for a name that does not exist (with the nearest), `Refused` naming the ceiling that the plan would break, `Broken`
+    for an unusable chat pool.
     """
     chosen, names, mode_of_rotation = _names(profile if not quick else "quick", scenarios, rotation_mode)
     held = secrets if secrets is not None else drill_secrets(target)
