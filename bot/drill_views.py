@@ -69,7 +69,7 @@ def _scenario_notes(scenario: HonestScenario) -> Iterator[str]:
             f" the latency is that of the other {pooled.succeeded}."
         )
     if scenario.loop == "closed":
-        yield f"• `{path}` ran in a closed loop, as the original: slow answers hold the load back; long waits are missing."
+        yield f"• `{path}` ran in a closed loop, as the original: slow answers hold load back; long waits are missing."
     if scenario.held is not None:
         held, soak = scenario.held, duration(scenario.held.documented_soak_ms)
         yield (

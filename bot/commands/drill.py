@@ -52,7 +52,8 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
             pool_file=args.pool_file(run.world.config),
             on_progress=progress.see,
             waiting=course.note,
-            **{**args.options(), "quick": args.quick},
+            quick=args.quick,
+            **args.options(),
         )
     report, judgement = drilled.report, drilled.judgement
     closed = ", closed loop" if args.mode == "closed" else ""

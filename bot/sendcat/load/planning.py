@@ -29,7 +29,6 @@ SPARE_FILES = 200
 class DrillOptions(TypedDict, total=False):
     """The wishes of a drill beyond profile and scenarios, as `plan_drill` takes them."""
 
-    quick: bool
     mode: Mode
     scale: Scale | None
     rotation_mode: str
