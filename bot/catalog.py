@@ -97,9 +97,7 @@ class Catalog:
             choices = ", ".join(name.partition(" ")[2] for name in below)
             raise Unknown(f"`{line.command}` goes on with one of: {choices}.", then=f"/sendcat {word or below[0]}")
         near = nearest(line.command, self._by_name)
-        raise Unknown(
-            f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help"
-        )
+        raise Unknown(f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help")
 
     def _target(self, command: AnyCommand, flags: dict[str, str], config: Config, given: str | None) -> Target | None:
         name, url = flags.pop("target", None), flags.pop("base-url", None)

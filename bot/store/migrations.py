@@ -287,7 +287,7 @@ _CASES = (
         audit INTEGER NOT NULL UNIQUE REFERENCES audit (seq)
     ) STRICT
     """,
-    # One answer, one revocation, one waiver of each scenario: also a program that does not ask first cannot do it twice.
+    # One answer, one revocation, one waiver of each scenario: nor can a program that does not ask first do it twice.
     "CREATE UNIQUE INDEX decisions_answer ON decisions (case_id) "
     "WHERE verb IN ('approve', 'reject', 'promote', 'roll-back')",
     "CREATE UNIQUE INDEX decisions_revoked ON decisions (case_id) WHERE verb = 'revoke'",
