@@ -141,14 +141,15 @@ class Catalog:
         try:
             args: Args = command.args(**values)
         except ValidationError as error:
-            lines = []
+            lines, fields = [], {}
             for problem in error.errors(include_input=False, include_url=False):
                 flag = str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
                 message = problem["msg"].removeprefix("Value error, ")
                 shown = flag if flag.replace("-", "_") in command.positional else f"--{flag}"
+                fields[flag] = message
                 lines.append(f"{shown}: {message}" if flag else message)
             raise Unknown(
-                f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}"
+                f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}", fields=fields
             ) from None
         return args
 

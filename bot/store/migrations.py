@@ -22,13 +22,18 @@ def first(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def forms(db: Database) -> None:
+    """A button may ask before it acts: the form stands with its offer."""
+    db.conn.execute("ALTER TABLE offers ADD COLUMN form TEXT")
+
+
 def cases(db: Database) -> None:
     """Cases that people decide on, and their decisions; both keep what was written."""
     for statement in _CASES:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, cases)
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, cases)
 """In order, append only."""
 
 
