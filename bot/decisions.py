@@ -29,8 +29,8 @@ class Manner:
     """How long a card can be decided on (INTERFACES.md, section 4)."""
     holds_ms: int = 4 * HOUR_MS
     """How long an approval is good for."""
-    rerun: str = ""
-    """What to type for a new case."""
+    command: str = ""
+    """The word its lines begin with: ``gate approve g-77``."""
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -38,11 +38,13 @@ class Manner:
 
 
 MANNERS: Mapping[Kind, Manner] = {
-    "gate": Manner("release gate", "approve", "reject", rerun="gate"),
-    "canary": Manner("canary", "promote", "roll-back", rerun="canary"),
-    "milestone": Manner("milestone gate", "approve", "reject", rerun="milestone-gate"),
-    "region": Manner("region decision", "approve", "reject", rerun="region-readiness"),
-    "ceiling": Manner("load above the ceilings", "approve", "reject", open_ms=HOUR_MS, holds_ms=HOUR_MS),
+    "gate": Manner("release gate", "approve", "reject", command="gate"),
+    "canary": Manner("canary", "promote", "roll-back", command="canary"),
+    "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
+    "region": Manner("region decision", "approve", "reject", command="region"),
+    "ceiling": Manner(
+        "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
+    ),
 }
 
 
@@ -70,7 +72,7 @@ def may(
     Everything but a revocation is for somebody else than the starter. A revocation only takes away, so any decider may.
     """
     manner = MANNERS[case.kind]
-    again = f"/sendcat {manner.rerun}" if manner.rerun else "/sendcat status"
+    again = f"/sendcat {manner.command}"
     if verb not in manner.verbs:
         return Denied(
             f"A {manner.noun} is not decided by `{verb}`.", "each kind of case has its own words", f"{manner.yes}"
@@ -93,13 +95,13 @@ def may(
         return Denied(
             f"{case.id} is INCOMPLETE: {missing} not run and not waived.",
             "what was not run is waived by name, with a reason, or run (VERDICTS, R42)",
-            f"{manner.rerun} waive {case.id} --scenario={case.not_waived[0]} --reason=…, or {again}",
+            f"{manner.command} waive {case.id} --scenario={case.not_waived[0]} --reason=…, or {again}",
         )
     if (case.needs_reason or verb in NO or verb == "revoke") and not reason.strip():
         return Denied(
             f"`{verb}` needs a reason here.",
             "a warning, a high risk, a no and a revocation are explained (ux.md, sketch 2)",
-            f'{manner.rerun} {verb} {case.id} --reason="…"',
+            f'{manner.command} {verb} {case.id} --reason="…"',
         )
     return None
 
