@@ -1,7 +1,7 @@
 """How a case stands on its card: drawn from the very row that the audit trail quotes (ux.md, rules 5, 6; sketch 2).
 
-`decided` is pure: the card of the run as it was judged, the case, the time. `put_case` draws it again in the transaction
-of whatever changed, so that card and record cannot disagree.
+`decided` is pure: the card of the run as it was judged, the case, the time. `put_case` draws it again in the
+transaction of whatever changed, so that card and record cannot disagree.
 """
 
 from __future__ import annotations

@@ -177,7 +177,8 @@ def _tell(tx: Tx, case: Case, config: Config) -> None:
     if op is None or channel is None:
         return
     word = f"{decision.scenario} WAIVED" if decision.verb == "waive" else _done(decision.verb)
-    text = f"{word}: {MANNERS[case.kind].noun} {case.id}\n{who(case.starter)}: {case.subject} · {decision_line(decision, word)}"
+    said = f"{who(case.starter)}: {case.subject} · {decision_line(decision, word)}"
+    text = f"{word}: {MANNERS[case.kind].noun} {case.id}\n{said}"
     outbox.put(
         tx, f"decision:{decision.id}", channel=channel, kind="reply", text=text, thread_of=card_key(op), op=op.id
     )

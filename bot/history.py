@@ -41,7 +41,7 @@ async def kept(world: World, name: str) -> Artifact | None:
 
 
 async def drills(world: World, target: str, profile: str, most: int) -> tuple[tuple[Artifact, DrillReport], ...]:
-    """The last drills of one profile on a target, oldest first; what cannot be read is left out, as the original does."""
+    """The last drills of one profile on a target, oldest first; what is unreadable is left out, as there."""
     found = await _newest(world, "drill", target, 200, DrillReport.parse)
     fit = [item for item in found if item[1].profile == profile]
     return tuple(reversed(fit[:most]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,17 +36,21 @@ P = TypeVar("P", bound=Policy)
 class Policies:
     """The three policy files of a gate: Sendcat's own, or texts that replace them for one run."""
 
-    def __init__(self, config: Config, files: dict[str, str]) -> None:
-        """``files`` maps gate, ownership, baseline to file names; raises `Refused`, `Unknown`, or `Broken`."""
-        self.files = {key: value for key, value in files.items() if value}
-        self.gate = self._load(config, "gate", GatePolicy)
-        self.ownership = self._load(config, "ownership", Ownership)
-        self.baseline = self._load(config, "baseline", Baseline)
+    def __init__(self, config: Config, files: Mapping[str, str | None], *, anywhere: bool) -> None:
+        """``files`` maps gate, ownership, baseline to files; raises `Refused`, `Unknown`, or `Broken`.
 
-    def _load(self, config: Config, key: str, kind: type[P]) -> P:
+        ``anywhere`` lets a path be any (the terminal door, and what was recorded); else it is a name in artifact_dir.
+        """
+        given = {key: value for key, value in files.items() if value}
+        self.files = {key: str(policy_file(config, value, anywhere=anywhere)) for key, value in given.items()}
+        self.gate = self._load("gate", GatePolicy)
+        self.ownership = self._load("ownership", Ownership)
+        self.baseline = self._load("baseline", Baseline)
+
+    def _load(self, key: str, kind: type[P]) -> P:
         name = self.files.get(key)
         try:
-            return load(kind, policy_file(config, name).read_text(encoding="utf-8") if name else None)
+            return load(kind, Path(name).read_text(encoding="utf-8") if name else None)
         except (OSError, UnicodeDecodeError) as error:
             raise Unknown(f"The policy file {inert(name, 80)} cannot be read: {type(error).__name__}.") from None
         except BadPolicy as error:
@@ -75,9 +80,11 @@ class Policies:
         return first, second, third
 
 
-def policy_file(config: Config, name: str) -> Path:
-    """A file flag: a plain name inside the artifact directory (INTERFACES.md, section 1). Raises `Refused`."""
+def policy_file(config: Config, name: str, *, anywhere: bool) -> Path:
+    """A file flag: from Slack a name inside the artifact directory (INTERFACES.md, section 1). Raises `Refused`."""
     path = (config.artifact_dir / name).resolve()
+    if anywhere:
+        return path if path.is_file() else Path(name).resolve()
     if path.parent != config.artifact_dir.resolve():
         raise Refused(
             f"{inert(name, 80)} is not a file of the artifact directory.",
@@ -106,7 +113,7 @@ def configuration(snapshot: Snapshot) -> str:
 def binding(
     *, target: Target, report: str, sha256: str, policies: Policies, after: Snapshot | None, args: dict[str, Any]
 ) -> dict[str, Any]:
-    """What an approval is bound to; ``report`` is the artifact's name, ``args`` the gate's own (release, commit, ...)."""
+    """What an approval is bound to; ``report`` names the artifact, ``args`` are the gate's own (release, commit)."""
     return {
         "version": 1,
         "report": {"name": report, "sha256": sha256},
@@ -130,7 +137,7 @@ async def changed(run: Run, case: Case, *, circuits: bool) -> str | None:
     if target is None or identity(target) != bound["target"]:
         return f"the target {case.target} is another one than was judged"
     try:
-        policies = await asyncio.to_thread(Policies, config, dict(bound["policy_files"]))
+        policies = await asyncio.to_thread(Policies, config, bound["policy_files"], anywhere=True)
         now = policies.digests
     except (Broken, Refused, Unknown):
         return "a policy that it was judged by is missing or wrong"
