@@ -40,7 +40,14 @@ BUSY = 0.8
 """From this share of its cap triage reads a bulkhead's leases."""
 NO_FAULTS = ("B:stale_open", "C:spike")
 """Of the catalogue, and no outage: a careful reading suggests nothing."""
-RIGHT: Mapping[str, str] = {"G:snapshot": "BF", "G:circuits": "B", "G:queued": "F", "G:alerts": "AG", "H:circuit": "BH", "H:queue": "FH"}
+RIGHT: Mapping[str, str] = {
+    "G:snapshot": "BF",
+    "G:circuits": "B",
+    "G:queued": "F",
+    "G:alerts": "AG",
+    "H:circuit": "BH",
+    "H:queue": "FH",
+}
 """Letters that are right for a trigger whose cause has a playbook of its own; any other fault's is its letter."""
 BLIND = ("B:quota", "D:hidden", "E:stale", "E:products", "G:demand", "G:load", "H:pool")
 """What no snapshot of the usual window shows, only what is read beside it."""
@@ -84,7 +91,9 @@ class Observed:
 
 def states(count: int, *, seed: int, healthy: bool = False) -> list[State]:
     """``count`` states: the catalogue in turn, a third of them with a second fault, most with decoys."""
-    catalogue = [f"{fault.letter}:{fault.variant}" for fault in ALL if f"{fault.letter}:{fault.variant}" not in NO_FAULTS]
+    catalogue = [
+        f"{fault.letter}:{fault.variant}" for fault in ALL if f"{fault.letter}:{fault.variant}" not in NO_FAULTS
+    ]
     found = []
     for number in range(count):
         rng = random.Random(f"state-{seed}-{number}")
@@ -123,7 +132,11 @@ def _options(name: str, rng: random.Random) -> dict[str, Option]:
         case "A:contention":
             return {"share": rng.uniform(0.15, 0.5), "bucket": rng.choice((webhook, "chat_stream"))}
         case "B:primary":
-            return {"status": rng.choice((500, 502, 503)), "secondary": rng.random() < 0.3, "timeout": rng.random() < 0.2}
+            return {
+                "status": rng.choice((500, 502, 503)),
+                "secondary": rng.random() < 0.3,
+                "timeout": rng.random() < 0.2,
+            }
         case "B:tool":
             return {"provider": rng.choice(_PROVIDERS), "status": rng.choice((500, 502, 503))}
         case "B:quota":
