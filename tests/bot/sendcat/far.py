@@ -54,7 +54,7 @@ async def _practice(wish: dict[str, Any]) -> dict[str, Any]:
     from bot.practice.sendcat import PracticeSendcat
     from bot.practice.sendcat.circuits import PRIMARY
 
-    variables = {"RATE_LIMIT_CHAT_STREAM_MAX": "1000", "BULKHEAD_OPENROUTER_MAX_CONCURRENT": "200"}
+    variables = {"RATE_LIMIT_CHAT_STREAM_MAX": "1000", "BULKHEAD_OR_PRI_MAX_CONCURRENT": "200"}
     practice = PracticeSendcat(seed=1, environment=variables, pool_users=wish.get("users", 50))
     model = practice.deployment.upstreams[PRIMARY]
     model.connect_ms = (wish["connect_ms"], wish["connect_ms"])
