@@ -1,7 +1,6 @@
 """Servers in a process of their own, so that what they do is not measured as the generator's doing.
 
-``python -m tests.bot.sendcat.far stall`` answers at once, but nothing during the first 400 ms of every 2 s of the
-machine's monotonic clock. ``... practice '{"connect_ms": 200, ...}'`` is a practice Sendcat with steady chats. Each
+``python -m tests.bot.sendcat.far stall`` is the server of `stalling`. ``... practice '{"connect_ms": 200, ...}'`` is a practice Sendcat with steady chats. Each
 prints one line of JSON and lives until its stdin ends.
 """
 
@@ -10,38 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-STALL_S, EVERY_S = 0.4, 2.0
-_OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nOK"
-
-
-class Stalling(asyncio.Protocol):
-    """One connection of the stalling server; requests come one after the other on it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.rest = b""
-
-    def data_received(self, data: bytes) -> None:
-        self.rest += data
-        head, found, body = self.rest.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]) if found else 0
-        if not found or len(body) < length:
-            return
-        self.rest = b""
-        phase = time.monotonic() % EVERY_S
-        if phase >= STALL_S:
-            self.answer()
-        else:
-            asyncio.get_running_loop().call_later(STALL_S - phase, self.answer)
-
-    def answer(self) -> None:
-        self.transport.write(_OK)  # type: ignore[attr-defined]
+from tests.bot.sendcat.stalling import Stalling
 
 
 async def _stall() -> dict[str, Any]:

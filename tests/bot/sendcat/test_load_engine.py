@@ -19,7 +19,8 @@ from slo.profiles import StreamPlan
 from slo.scenarios import CHAT
 from slo.verdict import Verdict
 from tests.bot.sendcat.drill_kit import Start, after, judged, now, plan_of, pooled, run_apart, run_here, stage
-from tests.bot.sendcat.far import EVERY_S, STALL_S, far
+from tests.bot.sendcat.far import far
+from tests.bot.sendcat.stalling import truth
 from tests.bot.sendcat.wild import (
     GOOD_CHAT,
     Seen,
@@ -369,12 +370,6 @@ def test_a_window_counts_what_the_budget_needs() -> None:
 
 
 # The truth about a target that stalls
-
-
-def truth(p: float, seconds: float = 4.0, rate: float = 500.0) -> float:
-    """What the stalling server does to requests that come by plan, in ms: those of a stall wait for its end."""
-    waits = sorted(max(0.0, STALL_S - (i / rate) % EVERY_S) * 1000 for i in range(int(seconds * rate)))
-    return waits[-(-int(p * len(waits)) // 100) - 1]
 
 
 async def test_weakness_08_a_stall_is_read_within_3_percent_of_the_truth() -> None:
