@@ -159,10 +159,10 @@ class Command(Generic[A]):
     quiet_for: Callable[[A], bool] | None = None
     """For commands whose arguments decide whether the answer is the asker's own."""
     further_actions: tuple[str, ...] = ()
-    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
     form: Callable[[Config], Form] | None = None
     """Opened when the command is typed alone in Slack; a terminal has flags."""
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 
     @property
     def actions(self) -> tuple[str, ...]:
