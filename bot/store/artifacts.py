@@ -41,7 +41,7 @@ class Artifact:
 def write_file(
     directory: Path,
     name: str,
-    payload: Mapping[str, Any] | list[Any] | str,
+    payload: Mapping[str, Any] | list[Any] | str | bytes,
     *,
     kind: str,
     started_ms: int,
@@ -55,8 +55,12 @@ def write_file(
     """
     if not _NAME.fullmatch(name) or ".." in name:
         raise Refused(f"{name!r} cannot be the name of an artifact.", rule="artifacts are plain names in one folder")
-    text = payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False)
-    content = text.encode()
+    if isinstance(payload, bytes):
+        content = payload
+    elif isinstance(payload, str):
+        content = payload.encode()
+    else:
+        content = json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False).encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
