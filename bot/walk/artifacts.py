@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bot.run import Run
     from bot.walk.look import Look
 
+
 async def newest(made: Look, pattern: str) -> tuple[Finding, ...]:
     """The report that a path of a page means, "latest" by when it was started."""
     name = pattern.rsplit("/", 1)[-1]

@@ -67,7 +67,9 @@ async def failover(look: Look) -> tuple[Finding, ...]:
     """The flag, and the health of the secondary route (playbook B, action 5)."""
     on = look.now.config.chat_gateway.provider_failover_enabled
     flag = Finding(
-        "FF_PROVIDER_FAILOVER_ENABLED is true" if on else "FF_PROVIDER_FAILOVER_ENABLED is false: there is no second route",
+        "FF_PROVIDER_FAILOVER_ENABLED is true"
+        if on
+        else "FF_PROVIDER_FAILOVER_ENABLED is false: there is no second route",
         "ok" if on else "bad",
     )
     row = next((row for row in look.now.circuit_breakers.recent if row.provider == SECONDARY), None)
@@ -162,7 +164,9 @@ async def sender_retries(look: Look) -> tuple[Finding, ...]:
         for key, count in look.now.rate_limit_pressure.by_bucket_outcome.items()
         if key.endswith(":blocked") and key.startswith(("gmail_push:", "whatsapp_webhook:"))
     }
-    found += [Finding(f"{bucket}: {count} refusals make the sender come back", "warn") for bucket, count in refused.items()]
+    found += [
+        Finding(f"{bucket}: {count} refusals make the sender come back", "warn") for bucket, count in refused.items()
+    ]
     row = next((row for row in look.now.circuit_breakers.recent if row.provider == GMAIL), None)
     if row is not None:
         found.append(circuit(row, look.now))
@@ -228,4 +232,3 @@ CHECKS: Mapping[str, Callable[[Look], Awaitable[tuple[Finding, ...]]]] = {
     "upstream-healthy": upstream_healthy,
 }
 """By name; a test holds it against the closed set of the pages."""
-
