@@ -143,6 +143,14 @@ async def fresh_drill(run: Run) -> Drilled | None:
     return None
 
 
+async def saved(run: Run, name: str) -> dict[str, Any]:
+    """A saved report by its name, as it was written; raises `Broken` when it is gone or was changed."""
+    row = await run.world.store.read(lambda conn: artifacts.named(conn, name))
+    if row is None or not (run.world.config.artifact_dir / row.name).is_file():
+        raise Broken(f"{name} is gone.", then="look for it in a backup of the artifact folder")
+    return _read(run, row)
+
+
 async def snapshot_at(run: Run, at_ms: int) -> tuple[int, Snapshot] | None:
     """The saved snapshot that shows how things were at a moment: the newest before it, else the oldest after it."""
     rows = await run.world.store.read(lambda conn: artifacts.around(conn, "snapshot", run.target.name, at_ms))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from bot import measure
 from bot.errors import Refused, Unknown
@@ -62,8 +63,7 @@ async def draft(run: Run, words: tuple[str, ...], why: str) -> Draft:
     kept = await run.world.store.read(lambda conn: changes.retested_since(conn, name, since))
     gentler = any(_gentle(step.knob) for change in kept for step in change.steps)
     for wish in wishes:
-        last = await run.world.store.read(lambda conn, knob=wish.knob.name: changes.last_of(conn, name, knob))
-        _check_last(last, since)
+        _check_last(await run.world.store.read(partial(changes.last_of, target=name, knob=wish.knob.name)), since)
     try:
         change_set = propose(wishes, known, why=why, gentler_tried=gentler)
     except RuleBroken as broken:

@@ -25,7 +25,7 @@ async def deployment(convex: ConvexClient, target: Target) -> str:
         really = info.deployment_type == "prod"
         if really is not (target.environment is Environment.PRODUCTION):
             raise Refused(
-                f"{target.name} is configured as {target.environment.value}, its deployment says {info.deployment_type}.",
+                f"{target.name} is set as {target.environment.value}, but its deployment says {info.deployment_type}.",
                 rule="a mismatch refuses changes (INTERFACES.md, section 1)",
                 then="correct environment or addresses of the target in sendcat.toml",
             )
