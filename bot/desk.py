@@ -97,7 +97,7 @@ class Desk:
                     return running, None, None
             op = ops.new(tx, ask, plan.command.name, plan.line, plan.target.name if plan.target else None)
             inbox.accept(tx, ask, op.id)
-            if not plan.command.quiet:
+            if not plan.quiet:
                 put_card(tx, op, opening(op, who, effects=plan.command.effects))
             return op, None, None
 

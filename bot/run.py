@@ -100,9 +100,9 @@ class Run:
         return artifact
 
 
-def card_key(op: Op) -> str:
+def card_key(op: str) -> str:
     """The outbox key of an operation's one card."""
-    return f"card:{op.id}"
+    return f"card:{op}"
 
 
 def put_card(tx: Tx, op: Op, card: Card) -> Card:
@@ -111,7 +111,7 @@ def put_card(tx: Tx, op: Op, card: Card) -> Card:
     if op.place.channel is not None:
         outbox.put(
             tx,
-            card_key(op),
+            card_key(op.id),
             channel=op.place.channel,
             kind="card",
             card=minted,

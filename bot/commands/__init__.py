@@ -16,6 +16,7 @@ from bot.commands import (
     status,
     stop,
     triage,
+    walk,
 )
 
 ALL = (
@@ -28,6 +29,7 @@ ALL = (
     diagnose.COMMAND,
     inspect.COMMAND,
     playbook.COMMAND,
+    *walk.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,

@@ -51,7 +51,7 @@ class Walk:
     seen: dict[str, Any] = field(hash=False)
     ended_ms: int | None = None
     ended_by: str | None = None
-    steps: Mapping[int, Taken] = field(default_factory=dict, hash=False)  # the last one, as `get` builds it
+    steps: Mapping[int, Taken] = field(default_factory=dict, hash=False)
 
     def step(self, number: int) -> Taken:
         """The step, open when nothing was done about it yet."""
@@ -84,8 +84,8 @@ def get(conn: Connection, walk: str) -> Walk | None:
         (walk,),
     )
     taken = {number: Taken(number, state, by, at, op, _lines(text)) for number, state, by, at, op, text in steps}
-    head, seen, tail = row[:8], json.loads(row[8]), row[9:]
-    return Walk(*head, seen, *tail, taken)
+    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    return Walk(**{**fields, "seen": json.loads(fields["seen"]), "steps": taken})
 
 
 def under_way(conn: Connection, page: str, *, target: str, channel: str | None) -> Walk | None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bot.errors import SendcatError, Unreachable
+from bot.redact import inert
 from playbooks.facts import CachedAnswer
 from playbooks.findings import Finding, circuit
 from playbooks.judges.f_tool_queue import CIRCUIT_OF, busiest
@@ -79,29 +80,27 @@ async def failover(look: Look) -> tuple[Finding, ...]:
 
 async def pool(look: Look) -> tuple[Finding, ...]:
     """The chat auth pool file: there, readable, its size and age (playbook H, action 1)."""
-    import os
-
-    from bot.sendcat.load.planning import chat_pool
+    from bot.sendcat import load as engine
+    from slo.policy import MilestonePolicy, load
 
     path = look.run.target.chat_pool_file
     if path is None:
         return (Finding("no pool file: set chat_pool_file under the target in sendcat.toml", "bad"),)
     try:
-        size = len(await asyncio.to_thread(chat_pool, look.run.target))
-        seconds = look.run.world.clock.now_ms() / 1000 - (await asyncio.to_thread(os.stat, path)).st_mtime
-    except (SendcatError, OSError, ValueError) as error:
-        return (Finding(f"{path.name} cannot be used: {type(error).__name__}", "bad"),)
+        users = (await asyncio.to_thread(engine.drill_secrets, look.run.target)).chat_users
+        written_s = (await asyncio.to_thread(path.stat)).st_mtime
+    except (SendcatError, OSError) as error:
+        return (Finding(f"{path.name} cannot be used: {inert(error, 160)}", "bad"),)
+    seconds = look.run.world.clock.now_ms() / 1000 - written_s
     oldest = look.run.world.book.thresholds.h.pool_max_age_ms / 60_000
     fresh = seconds / 60 <= oldest
-    needs = ", ".join(f"{name} {users}" for name, users in POOL_USERS.items())
+    milestones = load(MilestonePolicy).milestones
+    needs = ", ".join(f"{name} {milestone.pool.min_auth_pool_size}" for name, milestone in milestones.items())
     note = "" if fresh else f": older than {oldest:.0f} min, tokens may have expired"
     return (
-        Finding(f"{path.name}: {size} users, {seconds / 60:.0f} min old{note}", "ok" if fresh else "warn"),
+        Finding(f"{path.name}: {len(users)} users, {seconds / 60:.0f} min old{note}", "ok" if fresh else "warn"),
         Finding(f"users needed: {needs}"),
     )
-
-
-POOL_USERS = {"m1_1k": 20, "m2_5k": 50, "m3_20k": 100}
 
 
 async def provider_status(look: Look) -> tuple[Finding, ...]:
@@ -149,7 +148,7 @@ async def sender_retries(look: Look) -> tuple[Finding, ...]:
         if pooled is None or not pooled.answered:
             found.append(Finding(f"{name}: acknowledgements were not measured lately; a quick drill tells", "unknown"))
             continue
-        p95 = pooled.latency.p95_ms if pooled.latency else None
+        p95 = pooled.latency.p95_ms
         failed = pooled.answered - pooled.succeeded
         slow = p95 is not None and p95 > ACK_MS
         words = f"p95 {p95:.0f} ms" if p95 is not None else "no latency"
