@@ -26,6 +26,8 @@ from bot.store.audit import AuditRecord
 from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
+from bot.tuning.applier import Applier
+from bot.tuning.failpoints import QUIET, Failpoints
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
 from playbooks.book import Book
@@ -53,9 +55,18 @@ class Bot:
     desk: Desk
     worker: Worker
     socket: SocketServer
+    applier: Applier
 
     @classmethod
-    async def lead(cls, config: Config, *, clock: Clock | None = None, wait: bool = False, rests: bool = True) -> Bot:
+    async def lead(
+        cls,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        wait: bool = False,
+        rests: bool = True,
+        failpoints: Failpoints = QUIET,
+    ) -> Bot:
         """Take the lock, open the store, resolve what was left open, listen on the socket.
 
         Raises `Busy` (75) at once when another process leads, unless ``wait``.
@@ -81,12 +92,21 @@ class Bot:
         )
         world.checks.append(lambda: _slack_findings(config))
         desk = Desk(world, wall)
-        bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
+        bot = cls(
+            leadership,
+            world,
+            desk,
+            Worker(world, desk),
+            SocketServer(desk, config.state_dir),
+            Applier(world, failpoints),
+        )
         if store.damage is None:
             await store.write(
                 lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
             )
+            world.carrier = bot.applier
             await bot.worker.start()
+            await bot.applier.start()
         await bot.socket.start()
         return bot
 
@@ -94,6 +114,7 @@ class Bot:
         """Admit nothing, stop drills, record the rest, release the lock; within 10 s (R32)."""
         self.desk.open = False
         await self.worker.stop()
+        await self.applier.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)

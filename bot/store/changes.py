@@ -101,7 +101,6 @@ _PHASES: dict[State, Phase] = {
 }
 _ACTIONS: dict[State, str] = {
     "approved": "tune.approve",
-    "rejected": "tune.approve",
     "undoing": "undo",
     "reverting": "undo",
     "doubtful": "undo",
@@ -197,6 +196,11 @@ class Change(BaseModel):
     def words(self) -> str:
         """``c-41 KNOB 24 → 28 (+17%)``."""
         return f"{self.id} " + ", ".join(f"{step.knob} {step.change}" for step in self.steps)
+
+
+def by(account: str, door: str, person: str | None) -> By:
+    """A person at a door, as a record of who did it."""
+    return By.model_validate({"account": account, "door": door, "person": person})
 
 
 class Moved(Refused):
