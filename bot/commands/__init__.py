@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from bot.catalog import Catalog
 from bot.commands import (
+    breakglass,
     diagnose,
     doctor,
     drill,
     help,
     inspect,
+    knobs,
     owners,
+    pause,
     playbook,
     probe,
     snapshot,
     status,
     stop,
     triage,
+    tune,
     walk,
 )
 
@@ -30,6 +34,10 @@ ALL = (
     inspect.COMMAND,
     playbook.COMMAND,
     *walk.COMMANDS,
+    *tune.COMMANDS,
+    knobs.COMMAND,
+    *pause.COMMANDS,
+    *breakglass.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,

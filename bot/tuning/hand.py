@@ -175,7 +175,7 @@ def raise_in_thread(tx: Tx, config: Config, change: Change, text: str) -> None:
     channel = op.place.channel or channel_of(config)
     if channel is None:
         return
-    parent = card_key(op) if op.place.channel is not None else _key(change)
+    parent = card_key(op.id) if op.place.channel is not None else _key(change)
     people = dict.fromkeys(named(one) for one in (change.proposer, change.approver) if one is not None)
     outbox.put(
         tx,

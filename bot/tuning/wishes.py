@@ -190,7 +190,7 @@ def undo(
             then=f"/sendcat undo {change.id}, after that",
         )
     if change.state == "kept":
-        _free(tx, change)
+        _make_way(tx, config, change, who)
         for step in change.steps:
             newer = changes.last_of(tx.db, change.target, step.knob)
             if newer is not None and newer.id != change.id:
@@ -239,6 +239,19 @@ def _free(tx: Tx, change: Change) -> None:
     if held is None or held.id == change.id:
         return
     raise changes.locked(held)
+
+
+def _make_way(tx: Tx, config: Config, change: Change, who: Who) -> None:
+    """An undo goes before a mere proposal, which was computed from values that will be gone."""
+    held = changes.open_on(tx.db, change.target)
+    if held is None or held.state != "proposed":
+        _free(tx, change)
+        return
+    gone = changes.move(
+        tx, held.id, "rejected", by=by_of(who), frm=("proposed",), note=f"{change.id} was undone meanwhile."
+    )
+    close_offers(tx, gone)
+    draw(tx, config, gone)
 
 
 def close_offers(tx: Tx, change: Change) -> None:
