@@ -1,4 +1,4 @@
-"""``break-glass``: the lone on-call approves their own change - with a reason, announced, for review (safety.md, R12)."""
+"""``break-glass``: the lone on-call approves their own change: reasoned, announced, for review (safety.md, R12)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+"""Tuning as people in the channel see it: propose, approve, retest, keep or undo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.practice.sendcat import PracticeSendcat
+from bot.practice.slack import PracticeSlack
+from bot.store import audit
+from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, config_for, text_of, until
+from tests.stories.tuning_stage import TuningStage
+
+CHAT = "BULKHEAD_OR_PRI_MAX_CONCURRENT"
+PAIR = "TOOL_JOB_RUNMAX_WEB=3 TOOL_JOB_RUNMAX_QOS_REALTIME=3"
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, sendcat: PracticeSendcat, slack: PracticeSlack) -> AsyncIterator[TuningStage]:
+    whole = TuningStage(sendcat, slack, config_for(tmp_path, sendcat, slack))
+    await whole.lead()
+    yield whole
+    await whole.leave()
+
+
+async def test_a_tool_queue_at_its_caps_is_tuned_by_two_people_and_verified(stage: TuningStage) -> None:
+    """Triage says F; the pair is proposed, approved by another person, applied, retested BETTER, and kept."""
+    stage.sendcat.inject("F", variant="caps")
+    await stage.type("triage")
+    assert "playbook F" in await stage.final()
+    await stage.type(f'tune {PAIR} --why="playbook F: running at the caps"')
+    await stage.proposal()
+    card = text_of(stage.cards()[-1])
+    assert "Tuning proposal c-1" in card
+    assert "2 → 3" in card
+
+    await stage.slack.hands.click(RELMGR, stage.cards()[-1], "Approve", channel=INCIDENTS)
+    change = await stage.reaches("kept", "undone", "failed", "void", "unknown")
+    assert change.state == "kept"
+    assert change.verdict in ("SAME", "BETTER")
+    assert stage.sendcat.deployment.environment.get("TOOL_JOB_RUNMAX_WEB") == "3"
+    assert stage.clock is not None
+    stage.clock.jump(120)
+    await stage.type("tune retest c-1")
+    await stage.reaches("settling", "retested", within_s=5)
+    change = await stage.reaches("kept", "undone")
+
+    assert change.verdict == "BETTER"
+    await until(lambda: "VERIFIED" in text_of(stage.cards()[-1]))
+    shown = text_of(stage.cards()[-1])
+    assert "queued search_web jobs" in shown
+    print(shown, stage.whispers(ONCALL)[-1:])
+
+
+async def test_a_saturated_bulkhead_takes_two_steps(stage: TuningStage) -> None:
+    """Triage says C; 24 to 28 shows no help, which permits the next step; 33 is enough: BETTER."""
+    stage.sendcat.inject("C", variant="sustained")
+    await stage.type("triage")
+    assert "playbook C" in await stage.final()
+    for number, (wish, after) in enumerate((("+20%", 28), ("33", 33)), 1):
+        await stage.type(f"tune {CHAT} {wish}")
+        await until(lambda number=number: f"Tuning proposal c-{number}" in text_of(stage.cards()[-1]))
+        await stage.slack.hands.click(RELMGR, stage.cards()[-1], "Approve", channel=INCIDENTS)
+        change = await stage.reaches("kept", "undone", "failed", "void", "unknown", change_id=f"c-{number}")
+        print(change.state, change.verdict, change.note, [x for x in change.retest.lines if x.answer != "SAME"] if change.retest else "")
+        assert change.steps[0].after == after
+    assert change.verdict == "BETTER"
