@@ -27,7 +27,7 @@ from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
 from bot.tuning.applier import Applier
-from bot.tuning.failpoints import QUIET, Failpoints
+from bot.tuning.failpoints import PLAIN, Seams
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
 from playbooks.book import Book
@@ -65,7 +65,7 @@ class Bot:
         clock: Clock | None = None,
         wait: bool = False,
         rests: bool = True,
-        failpoints: Failpoints = QUIET,
+        seams: Seams = PLAIN,
     ) -> Bot:
         """Take the lock, open the store, resolve what was left open, listen on the socket.
 
@@ -98,7 +98,7 @@ class Bot:
             desk,
             Worker(world, desk),
             SocketServer(desk, config.state_dir),
-            Applier(world, failpoints),
+            Applier(world, seams),
         )
         if store.damage is None:
             await store.write(

@@ -16,7 +16,7 @@ from bot.redact import inert
 from bot.store import changes
 from bot.store.changes import BEFORE_WRITE, Change, Moved, State
 from bot.tuning import back, forward
-from bot.tuning.failpoints import QUIET, Failpoints
+from bot.tuning.failpoints import PLAIN, Seams
 from bot.tuning.hand import Hand
 from bot.world import World
 
@@ -45,8 +45,8 @@ RETRY_S = 30.0
 class Applier:
     """Carries changes. ``start`` resolves what an earlier process left; `wake` takes a new one or brings news."""
 
-    def __init__(self, world: World, failpoints: Failpoints = QUIET) -> None:
-        self.hand = Hand(world, failpoints)
+    def __init__(self, world: World, seams: Seams = PLAIN) -> None:
+        self.hand = Hand(world, seams)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bot.measure import Drilled
+    from bot.run import Run
 
 NAMES = (
     "before.begin",
@@ -42,3 +48,15 @@ class Quiet:
 
 
 QUIET = Quiet()
+
+
+@dataclass(frozen=True)
+class Seams:
+    """Where a test may take hold of the applier: its failpoints, and the drill that it measures with."""
+
+    failpoints: Failpoints = QUIET
+    drill: Callable[[Run], Awaitable[Drilled]] | None = None
+    """None: the quick drill."""
+
+
+PLAIN = Seams()

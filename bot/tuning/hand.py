@@ -21,7 +21,7 @@ from bot.store.tx import Tx
 from bot.tuning import identity
 from bot.tuning.cards import by as named
 from bot.tuning.cards import change_card
-from bot.tuning.failpoints import Failpoints
+from bot.tuning.failpoints import Seams
 from bot.world import World
 from playbooks.knobs import effective, knob
 from slo.snapshot import Snapshot
@@ -30,9 +30,9 @@ from slo.snapshot import Snapshot
 class Hand:
     """The world, held for changes. One for each leader; it keeps no state of its own but the brakes."""
 
-    def __init__(self, world: World, failpoints: Failpoints) -> None:
+    def __init__(self, world: World, seams: Seams) -> None:
         self.world = world
-        self.failpoints = failpoints
+        self.seams = seams
         self.brakes: dict[str, Brake] = {}
 
     @property
@@ -88,6 +88,8 @@ class Hand:
 
     async def drill(self, run: Run) -> Drilled:
         """A quick drill, with nobody watching its progress."""
+        if self.seams.drill is not None:
+            return await self.seams.drill(run)
 
         async def waiting(_: str) -> None:
             await asyncio.sleep(0)
@@ -125,7 +127,7 @@ class Hand:
         return None
 
     async def began(self, change: Change, failpoint: str) -> None:
-        await self.failpoints.at(failpoint, change.id)
+        await self.seams.failpoints.at(failpoint, change.id)
 
 
 def drifted(change: Change, stored: Mapping[str, str], now: Snapshot) -> str:

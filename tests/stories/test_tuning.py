@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pytest
 
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import PracticeSlack
-from bot.store import audit
-from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, config_for, text_of, until
+from tests.conftest import INCIDENTS, RELMGR, config_for, text_of, until
 from tests.stories.tuning_stage import TuningStage
 
 CHAT = "BULKHEAD_OR_PRI_MAX_CONCURRENT"
@@ -52,7 +50,6 @@ async def test_a_tool_queue_at_its_caps_is_tuned_by_two_people_and_verified(stag
     await until(lambda: "VERIFIED" in text_of(stage.cards()[-1]))
     shown = text_of(stage.cards()[-1])
     assert "queued search_web jobs" in shown
-    print(shown, stage.whispers(ONCALL)[-1:])
 
 
 async def test_a_saturated_bulkhead_takes_two_steps(stage: TuningStage) -> None:
@@ -65,6 +62,5 @@ async def test_a_saturated_bulkhead_takes_two_steps(stage: TuningStage) -> None:
         await until(lambda number=number: f"Tuning proposal c-{number}" in text_of(stage.cards()[-1]))
         await stage.slack.hands.click(RELMGR, stage.cards()[-1], "Approve", channel=INCIDENTS)
         change = await stage.reaches("kept", "undone", "failed", "void", "unknown", change_id=f"c-{number}")
-        print(change.state, change.verdict, change.note, [x for x in change.retest.lines if x.answer != "SAME"] if change.retest else "")
         assert change.steps[0].after == after
     assert change.verdict == "BETTER"

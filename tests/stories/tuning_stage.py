@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
 from bot.slack.door import SlackDoor
 from bot.store import changes
 from bot.store.changes import Change
-from bot.tuning.failpoints import QUIET, Failpoints
+from bot.tuning.failpoints import PLAIN, Seams
 from tests.conftest import Stage, until
 
 JUMP_FROM_S = 2.0
@@ -67,11 +66,11 @@ class TuningStage(Stage):
     """The whole product with a jumping clock."""
 
     clock: JumpClock | None = None
-    failpoints: Failpoints = QUIET
+    seams: Seams = PLAIN
 
     async def lead(self) -> Bot:
         self.clock = self.clock or JumpClock(self.sendcat)
-        self.bot = await Bot.lead(self.config, clock=self.clock, rests=False, failpoints=self.failpoints)
+        self.bot = await Bot.lead(self.config, clock=self.clock, rests=False, seams=self.seams)
         self.door = SlackDoor(self.bot.world.config, self.bot.desk, self.bot.world.store, Patient(self.clock))
         self.bot.world.directory = self.door.directory
         await self.door.open()
@@ -97,5 +96,3 @@ class TuningStage(Stage):
     async def proposal(self) -> None:
         """Wait until the proposal's card stands with its button."""
         await until(lambda: any("Approve" in str(card) for card in self.cards()))
-
-
