@@ -6,7 +6,7 @@ way (style.md, point 4).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -163,6 +163,8 @@ class Command(Generic[A]):
     further_actions: tuple[str, ...] = ()
     form: Callable[[Config], Form] | None = None
     """Opened when the command is typed alone in Slack; a terminal has flags."""
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 
     @property
     def actions(self) -> tuple[str, ...]:

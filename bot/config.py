@@ -97,6 +97,8 @@ class Target(_Frozen):
     chat_token_env: str | None = None
     chat_thread_id: str | None = None
     chat_pool_file: Path | None = None
+    chat_pool_env: str | None = None
+    """A variable that holds the pool itself, as JSON; it wins over the file."""
     required_scenarios: tuple[Literal["gmail_push_webhook", "whatsapp_webhook", "chat_stream_http"], ...] = SCENARIOS  # type: ignore[assignment]
     ceilings: Ceilings = Ceilings()
 
@@ -104,6 +106,7 @@ class Target(_Frozen):
     gmail_token: SecretStr | None = Field(default=None, exclude=True)
     whatsapp_secret: SecretStr | None = Field(default=None, exclude=True)
     chat_token: SecretStr | None = Field(default=None, exclude=True)
+    chat_pool: SecretStr | None = Field(default=None, exclude=True)
     """Secrets, resolved from the named variables when the configuration is built."""
 
     @field_validator("api_url", "site_url", "app_url")
@@ -122,10 +125,25 @@ class Target(_Frozen):
 
     @property
     def limits(self) -> Ceilings:
-        """The target's own ceilings over the defaults of its environment."""
-        base = CEILINGS[self.environment].model_dump()
+        """What a drill may do without asking: the target's own ceilings over the defaults of its environment.
+
+        On production more open streams than the default need an approval, whatever the file says.
+        """
+        base = CEILINGS[self.environment]
         own = {k: v for k, v in self.ceilings.model_dump().items() if v is not None}
-        return Ceilings(**{**base, **own})
+        if self.needs_approval and base.streams is not None:
+            own["streams"] = min(own.get("streams", base.streams), base.streams)
+        return Ceilings(**{**base.model_dump(), **own})
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a release manager may raise this target's ceilings for one drill (VERDICTS.md, "Profiles")."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def approvable(self) -> Ceilings:
+        """Up to where an approval may raise them: the target's own ``streams``; None is as far as the machine goes."""
+        return Ceilings(streams=self.ceilings.streams)
 
 
 class Slack(_Frozen):
@@ -315,6 +333,8 @@ def build(
     _no_secrets(raw, text, file)
     targets = raw.get("target")
     if isinstance(targets, dict):
+        if len(targets) == 1:
+            targets = {name: _as_original(body, env) for name, body in targets.items()}
         raw["target"] = {
             name: {**body, "name": name, **_secrets(body, env, _TARGET_SECRETS)} if isinstance(body, dict) else body
             for name, body in targets.items()
@@ -349,7 +369,17 @@ _TARGET_SECRETS = {
     "gmail_token": None,
     "whatsapp_secret": None,
     "chat_token": None,
+    "chat_pool": None,
 }
+_ORIGINAL = {
+    "gmail_token_env": "GMAIL_PUBSUB_VERIFY_TOKEN",
+    "whatsapp_secret_env": "WHATSAPP_APP_SECRET",
+    "chat_token_env": "RELIABILITY_AUTH_TOKEN",
+    "chat_pool_env": "RELIABILITY_CHAT_AUTH_POOL_JSON",
+}
+"""The original's variables. They say of which deployment they are by nothing, so only a file with one target reads
+them without naming them (safety.md, R15)."""
+_ORIGINAL_PLAIN = {"chat_thread_id": "RELIABILITY_THREAD_ID", "chat_pool_file": "RELIABILITY_CHAT_AUTH_POOL_FILE"}
 _SLACK_SECRETS = {
     "bot_token": "SLACK_BOT_TOKEN",
     "app_token": "SLACK_APP_TOKEN",
@@ -361,6 +391,14 @@ _SECTION_SECRETS: dict[str, dict[str, str]] = {
     "sentry": {"token": "SENTRY_AUTH_TOKEN"},
     "github": {"token": "GITHUB_TOKEN"},
 }
+
+
+def _as_original(body: Any, env: Mapping[str, str]) -> Any:
+    """The only target of a file, with the original's variables where it names none of its own."""
+    if not isinstance(body, dict) or body.get("environment") == Environment.PRACTICE.value:
+        return body
+    plain = {field: env[name] for field, name in _ORIGINAL_PLAIN.items() if env.get(name)}
+    return {**_ORIGINAL, **plain, **body}
 
 
 def _no_secrets(raw: Mapping[str, Any], text: str, file: Path | None) -> None:

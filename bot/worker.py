@@ -251,7 +251,7 @@ def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
             f"note:{op.id}:{number}",
             channel=op.place.channel,
             kind="file" if note.file else "reply",
-            text=note.title if note.file else f"{note.title}\n{note.text}",
+            text=note.title if note.file else f"{note.title}\n{f'```{note.text}```' if note.columns else note.text}",
             file=note.file,
             thread_of=card_key(op.id),
             op=op.id,
