@@ -365,6 +365,14 @@ def open_changes(conn: Connection) -> tuple[Change, ...]:
     return _select(conn, _OPEN)
 
 
+def unfinished(conn: Connection) -> tuple[Change, ...]:
+    """Changes that were sent and have no finished retest: at work, or kept with an incomplete one (R27)."""
+    states = ", ".join(repr(state) for state in AT_WORK)
+    return _select(
+        conn, f"state IN ({states}) OR (state = 'kept' AND verdict IS NOT 'BETTER' AND verdict IS NOT 'SAME')"
+    )
+
+
 def left_open(conn: Connection, epoch: int) -> tuple[Change, ...]:
     """What older starts of the bot left in the middle of a step (R28)."""
     return _select(conn, f"{_OPEN} AND epoch < ?", (epoch,))

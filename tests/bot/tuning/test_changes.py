@@ -8,6 +8,7 @@ import pytest
 from tuning_kit import CHAT, LIMIT, Bench
 
 from bot.practice.sendcat import Script
+from bot.watch import Watch
 
 WRITE = "/api/v1/update_environment_variables"
 READ = "/api/v1/list_environment_variables"
@@ -283,6 +284,43 @@ async def test_R12_break_glass_does_not_stretch_what_needs_two(bench: Bench) -> 
     assert refused.status == 4
     assert "another person in any case" in refused.text
     assert (await bench.change()).state == "proposed"
+
+
+async def test_R27_what_nobody_looked_after_is_raised_each_quarter_of_an_hour(bench: Bench) -> None:
+    """A stranger's value leaves the change unknown; it is raised after 15 minutes, and again after 15 more."""
+    watch = Watch(bench.bot.world.store, bench.clock, bench.bot.world.config)
+    bench.drills.slow_s = 0.3
+    await bench.say(f"tune {CHAT} +20%", slack=True)
+    await bench.approve()
+    await bench.reaches("settling")
+    bench.drills.failing = True
+    bench.set(CHAT, "26")
+    await bench.reaches("unknown")
+
+    first = await watch.deadman()
+    bench.clock.ahead_ms += 15 * 60_000
+    second, third = await watch.deadman(), await watch.deadman()
+    bench.clock.ahead_ms += 15 * 60_000
+    fourth = await watch.deadman()
+
+    assert [first, second, third, fourth] == [(), ("c-1",), (), ("c-1",)]
+    letters = await bench.bot.world.store.read(
+        lambda conn: conn.execute("SELECT count(*) FROM outbox WHERE key LIKE 'overdue:c-1:%'").fetchone()[0]
+    )
+    assert letters == 2
+
+
+async def test_a_proposal_that_nobody_approves_expires_and_frees_the_lock(bench: Bench) -> None:
+    watch = Watch(bench.bot.world.store, bench.clock, bench.bot.world.config)
+    await bench.say(f"tune {CHAT} +20%")
+    bench.clock.jump(31 * 60)
+
+    late = await bench.approve()
+    await watch.deadman()
+
+    assert late.status == 4
+    assert (await bench.change()).state == "expired"
+    assert (await bench.say(f"tune {CHAT} +20%")).status == 5
 
 
 async def test_the_overview_shows_what_is_off_and_what_is_rejected(bench: Bench) -> None:
