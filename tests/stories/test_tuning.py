@@ -1,4 +1,4 @@
-"""Tuning as people in the channel see it: propose, approve, retest, keep or undo."""
+"""Tuning as people in the channel see it: propose, approve, retest, keep or undo (ux.md, sketch 3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import PracticeSlack
-from tests.conftest import INCIDENTS, RELMGR, config_for, text_of, until
+from tests.conftest import INCIDENTS, ONCALL, RELMGR, config_for, text_of, until
 from tests.stories.tuning_stage import TuningStage
 
 CHAT = "BULKHEAD_OR_PRI_MAX_CONCURRENT"
@@ -52,6 +52,33 @@ async def test_a_tool_queue_at_its_caps_is_tuned_by_two_people_and_verified(stag
     assert "queued search_web jobs" in shown
 
 
+async def test_a_change_that_gets_worse_is_undone_by_itself_and_says_so(stage: TuningStage) -> None:
+    """The provider fails after the change: REGRESSION on the card, both people are told, the old value is back.
+
+    The proposer's own press of Approve is refused and leaves a button for others; a stale button explains itself.
+    """
+    await stage.type(f"tune {CHAT} +20%")
+    await stage.proposal()
+    proposal = stage.cards()[-1]
+    await stage.slack.hands.click(ONCALL, proposal, "Approve", channel=INCIDENTS)
+    await until(lambda: any("R10" in said for said in stage.whispers(ONCALL)))
+    await until(lambda: stage.cards()[-1] != proposal)
+
+    await stage.slack.hands.click(RELMGR, stage.cards()[-1], "Approve", channel=INCIDENTS)
+    await stage.reaches("written", "confirmed", "settling")
+    stage.sendcat.inject("B", variant="primary")
+    change = await stage.reaches("undone", "kept")
+
+    assert change.state == "undone"
+    assert change.verdict == "WORSE"
+    assert stage.sendcat.deployment.environment.get(CHAT) is None
+    await until(lambda: "REGRESSION, undone by itself" in text_of(stage.cards()[-1]))
+    thread = stage.slack.thread(INCIDENTS, stage.cards()[-1]["ts"])
+    assert any("U0ONCALL" in str(m) and "U0RELMGR" in str(m) and "REGRESSION" in str(m) for m in thread)
+    assert len(stage.cards()) == 1
+
+
+@pytest.mark.prove
 async def test_a_saturated_bulkhead_takes_two_steps(stage: TuningStage) -> None:
     """Triage says C; 24 to 28 shows no help, which permits the next step; 33 is enough: BETTER."""
     stage.sendcat.inject("C", variant="sustained")

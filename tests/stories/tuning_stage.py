@@ -14,7 +14,7 @@ from bot.store.changes import Change
 from bot.tuning.failpoints import PLAIN, Seams
 from tests.conftest import Stage, until
 
-JUMP_FROM_S = 2.0
+JUMP_FROM_S = 20.0
 
 
 @dataclass
