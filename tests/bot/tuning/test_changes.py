@@ -55,6 +55,25 @@ async def test_a_change_that_gets_worse_is_undone_by_itself(bench: Bench) -> Non
     assert (await bench.path())[-3:] == ["undoing", "reverting", "undone"]
 
 
+async def test_R24_what_is_stored_but_not_in_force_within_a_minute_is_undone(bench: Bench) -> None:
+    """A stored value alone proves nothing: the snapshot goes on showing the old one."""
+    look = {"path": "ops:getReliabilitySnapshot", "args": {}, "format": "json"}
+    await bench.say(f"tune {CHAT} +20%")
+    stale = await bench.bot.world.convex(bench.bot.world.config.target["practice"]).query(look["path"])
+    bench.sendcat.script(
+        Script("ops:getReliabilitySnapshot", None, body=json.dumps({"status": "success", "value": stale}))
+    )
+    await bench.approve()
+    await bench.reaches("written")
+    bench.clock.ahead_ms += 61_000
+
+    change = await bench.reaches("undone")
+
+    assert "not confirmed within 60 s" in (change.undo_why or "")
+    assert bench.stored() is None
+    assert change.verdict is None
+
+
 async def test_R25_what_got_worse_is_not_undone_over_a_strangers_value(bench: Bench) -> None:
     bench.drills.slow_s = 0.3
     await bench.say(f"tune {CHAT} +20%")
