@@ -96,6 +96,12 @@ async def _carry_out(wish: Wish) -> int:
     config = load(wish.config)
     line = with_variables(wish.line, catalog(), variable, target=wish.target)
     practice = wish.target == "practice" and (config is None or "practice" not in config.target)
+    if config is None and not practice and wish.line.startswith("gate status"):
+        raise Unknown(
+            "There is no configuration here.",
+            rule="`gate status` never falls back to practice (INTERFACES.md, section 1)",
+            then="--config=FILE, or --target=practice for practising",
+        )
     if config is None and not practice:
         if not sys.stdin.isatty() and not sys.stdout.isatty():
             raise Unknown(

@@ -72,6 +72,13 @@ class Desk:
         if ask.modal and ask.offer is None and (command := self._alone(ask.line)) is not None:
             return await self._open_alone(ask, command)
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
+        if ask.by.door is not Door.TIMER and ask.by.door not in plan.command.doors:
+            only = " or ".join(sorted(plan.command.doors))
+            raise Refused(
+                f"`{plan.command.name}` works in the {only} only.",
+                rule="every command declares its doors (INTERFACES.md, section 6)",
+                then=f"there: sendcat {plan.command.name}",
+            )
         who = await self.who(ask.by)
         decision = self.decide(plan, who, ask.place)
         if not decision.allowed:

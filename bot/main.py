@@ -17,7 +17,7 @@ from bot.clock import Clock, SystemClock
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
-from bot.errors import Broken
+from bot.errors import Broken, SendcatError
 from bot.logs import configure
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
@@ -56,6 +56,8 @@ class Bot:
     worker: Worker
     socket: SocketServer
     applier: Applier
+    cards: asyncio.Task[None] | None = None
+    """Keeps the cards of decided cases as they stand."""
 
     @classmethod
     async def lead(
@@ -107,18 +109,42 @@ class Bot:
             world.carrier = bot.applier
             await bot.worker.start()
             await bot.applier.start()
+            bot.cards = asyncio.create_task(keep_cases(world), name="cases")
         await bot.socket.start()
         return bot
 
     async def close(self) -> None:
         """Admit nothing, stop drills, record the rest, release the lock; within 10 s (R32)."""
         self.desk.open = False
+        if self.cards is not None:
+            self.cards.cancel()
         await self.worker.stop()
         await self.applier.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)
         self.leadership.release()
+
+
+async def keep_cases(world: World) -> None:
+    """Draw the cards of cases again whenever they stand differently: at start, after commits, and as they expire."""
+    from bot.deciding import settle
+
+    changed = world.store.watch("cases")
+    world.store.on_commit("ops", changed.set)
+    while True:
+        changed.clear()
+        try:
+            await settle(world)
+        except SendcatError as error:
+            log.warning("cases not drawn", error=error.what)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), CASES_EVERY_S)
+            await asyncio.sleep(TOGETHER_S)
+
+
+CASES_EVERY_S, TOGETHER_S = 20.0, 0.2
+"""How often expiries are looked for, and how long changes are gathered before one look."""
 
 
 async def _slack_findings(config: Config) -> list[Finding]:

@@ -33,13 +33,19 @@ def walks(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def cases(db: Database) -> None:
+    """Cases that people decide on, and their decisions; both keep what was written."""
+    for statement in _CASES:
+        db.conn.execute(statement)
+
+
 def changes(db: Database) -> None:
     """Tuning changes, the knobs they move, and break-glass grants."""
     for statement in _CHANGES:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, changes)
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, cases, changes)
 """In order, append only."""
 
 
@@ -357,5 +363,78 @@ _WALKS = (
         lines TEXT NOT NULL CHECK (json_valid(lines)),
         PRIMARY KEY (walk, number)
     ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_CASES = (
+    """
+    CREATE TABLE cases (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        op TEXT NOT NULL REFERENCES ops (id),
+        target TEXT,
+        subject TEXT NOT NULL,
+        commit_ref TEXT,
+        verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'INCOMPLETE')),
+        waivable TEXT NOT NULL CHECK (json_valid(waivable)),
+        blocked TEXT NOT NULL,
+        needs_reason INTEGER NOT NULL CHECK (needs_reason IN (0, 1)),
+        starter TEXT NOT NULL,
+        starter_person TEXT,
+        binding TEXT NOT NULL CHECK (json_valid(binding)),
+        digest TEXT NOT NULL CHECK (length(digest) = 64),
+        made_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        void_ms INTEGER,
+        void_reason TEXT CHECK ((void_reason IS NULL) = (void_ms IS NULL)),
+        drawn TEXT,
+        card TEXT CHECK (card IS NULL OR json_valid(card))
+    ) STRICT
+    """,
+    "CREATE INDEX cases_by_subject ON cases (kind, subject, n)",
+    "CREATE INDEX cases_drawn ON cases (drawn) WHERE drawn IS NOT NULL",
+    """
+    CREATE TRIGGER cases_written_once BEFORE UPDATE OF
+        n, id, kind, op, target, subject, commit_ref, verdict, waivable, blocked, needs_reason, starter,
+        starter_person, binding, digest, made_ms, expires_ms, card ON cases
+    BEGIN SELECT RAISE(ABORT, 'a case is written once'); END
+    """,
+    """
+    CREATE TRIGGER cases_void_once BEFORE UPDATE OF void_ms, void_reason ON cases WHEN OLD.void_ms IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'a case becomes void once'); END
+    """,
+    """
+    CREATE TRIGGER cases_kept BEFORE DELETE ON cases
+    BEGIN SELECT RAISE(ABORT, 'a case is kept'); END
+    """,
+    """
+    CREATE TABLE decisions (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        case_id TEXT NOT NULL REFERENCES cases (id),
+        verb TEXT NOT NULL CHECK (verb IN ('approve', 'reject', 'revoke', 'waive', 'promote', 'roll-back')),
+        by_account TEXT NOT NULL,
+        by_person TEXT,
+        reason TEXT NOT NULL,
+        scenario TEXT CHECK ((scenario IS NOT NULL) = (verb = 'waive')),
+        at_ms INTEGER NOT NULL,
+        until_ms INTEGER CHECK (until_ms IS NOT NULL OR verb NOT IN ('approve', 'promote')),
+        offer TEXT,
+        audit INTEGER NOT NULL UNIQUE REFERENCES audit (seq)
+    ) STRICT
+    """,
+    # One answer, one revocation, one waiver of each scenario: nor can a program that does not ask first do it twice.
+    "CREATE UNIQUE INDEX decisions_answer ON decisions (case_id) "
+    "WHERE verb IN ('approve', 'reject', 'promote', 'roll-back')",
+    "CREATE UNIQUE INDEX decisions_revoked ON decisions (case_id) WHERE verb = 'revoke'",
+    "CREATE UNIQUE INDEX decisions_waived ON decisions (case_id, scenario) WHERE verb = 'waive'",
+    """
+    CREATE TRIGGER decisions_no_update BEFORE UPDATE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'a decision is never changed'); END
+    """,
+    """
+    CREATE TRIGGER decisions_no_delete BEFORE DELETE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'a decision is never taken away'); END
     """,
 )
