@@ -139,7 +139,9 @@ class Catalog:
         for place, field in enumerate(command.positional):
             if place < len(words):
                 values[field] = words[place]
-        if len(words) > len(command.positional):
+        if command.rest is not None:
+            values[command.rest] = tuple(words[len(command.positional) :])
+        elif len(words) > len(command.positional):
             extra = words[len(command.positional)]
             raise Unknown(
                 f"`{command.name}` does not know what to do with {extra[:60]!r}.", then=f"/sendcat help {command.name}"

@@ -145,6 +145,8 @@ class Command(Generic[A]):
     args: type[A]
     run: Callable[[Run, A], Awaitable[Outcome]]
     positional: tuple[str, ...] = ()
+    rest: str | None = None
+    """The field that takes every further word, as a tuple."""
     examples: tuple[str, ...] = ()
     group: str = "See"
     doors: frozenset[Door] = frozenset({Door.SLACK, Door.TERMINAL})

@@ -11,15 +11,16 @@ from collections.abc import Awaitable
 
 import structlog
 
-from bot.authority import LOCAL, Decision, Standing, Who, decide, resolve
+from bot.authority import CHANGING, LOCAL, Decision, Standing, Who, decide, resolve
 from bot.card import Card, Form, Tone, stop_button, when
 from bot.card import who as mention
 from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
 from bot.errors import Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
+from bot.redact import inert
 from bot.run import put_card, refused_card
-from bot.store import audit, inbox, offers, ops
+from bot.store import audit, inbox, offers, ops, pauses
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import Op
 from bot.store.tx import Tx
@@ -83,6 +84,7 @@ class Desk:
         if not decision.allowed:
             await self._record_refusal(ask, plan, who, decision)
             raise Refused(decision.reason, then=decision.then)
+        await refuse_while_paused(self.world, plan)
         if plan.command.effects and (hold := self.world.stops.blocked):
             raise Refused(
                 f"Everything is {hold}.",
@@ -222,6 +224,17 @@ class Desk:
         task = asyncio.ensure_future(guarded())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def refuse_while_paused(world: World, plan: Plan) -> None:
+    """While the bot is paused nothing changes Sendcat, whoever asks; undoing and stopping stay possible."""
+    if plan.action in CHANGING and (pause := await world.store.read(pauses.paused)):
+        why = f": {inert(pause.why, 200)}" if pause.why else ""
+        raise Refused(
+            f"Paused by {mention(pause.account)} {when(pause.at_ms)}{why}.",
+            rule="while paused, everything that changes is refused (ux.md, rule 12)",
+            then="an admin types /sendcat resume",
+        )
 
 
 def _record(

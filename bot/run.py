@@ -13,7 +13,7 @@ from bot.config import Target
 from bot.errors import Broken, Refused
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
-from bot.store import artifacts, offers, ops, outbox
+from bot.store import artifacts, offers, ops, outbox, pauses
 from bot.store.artifacts import Artifact
 from bot.store.ops import Op
 from bot.store.tx import Tx
@@ -107,7 +107,7 @@ def card_key(op: str) -> str:
 
 def put_card(tx: Tx, op: Op, card: Card) -> Card:
     """Mint the buttons and put the operation's card into the outbox, if it has a place to be drawn."""
-    minted = offers.mint(tx, card, op, op.place.channel)
+    minted = offers.mint(tx, with_banner(tx, card), op, op.place.channel)
     if op.place.channel is not None:
         outbox.put(
             tx,
@@ -120,6 +120,13 @@ def put_card(tx: Tx, op: Op, card: Card) -> Card:
             op=op.id,
         )
     return minted
+
+
+def with_banner(tx: Tx, card: Card) -> Card:
+    """The card as it is drawn now: while the bot is paused, every one begins with that (ux.md, rule 12)."""
+    pause = pauses.paused(tx.db)
+    banner = pause.banner if pause else ""
+    return card if card.banner == banner else card.model_copy(update={"banner": banner})
 
 
 def refused_card(title: str, lead: str, then: str | None = None) -> Card:

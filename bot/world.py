@@ -42,6 +42,16 @@ class NoWorkspace:
         return Standing(known=False, kind="unknown")
 
 
+class Carrier(Protocol):
+    """Who carries tuning changes from their approval to their end (`bot.tuning.applier`)."""
+
+    def wake(self, change_id: str) -> None:
+        """There is a change to carry, or news of one."""
+
+    async def ended(self, change_id: str, within_s: float | None = None) -> None:
+        """Wait until nothing is carried of it any more."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One line of ``doctor``: what was looked at, how it is, what to do."""
@@ -140,6 +150,7 @@ class World:
     directory: Directory = field(default_factory=NoWorkspace)
     feed: Feed = field(default_factory=Feed)
     floor: Floor | None = None
+    carrier: Carrier | None = None
     checks: list[Callable[[], Awaitable[list[Finding]]]] = field(default_factory=list)
     """Further looks of ``doctor`` that only a door can take (Slack)."""
     _clients: dict[str, ConvexClient] = field(default_factory=dict)

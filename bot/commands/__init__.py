@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.catalog import Catalog
 from bot.commands import (
+    breakglass,
     diagnose,
     doctor,
     drill,
@@ -12,13 +13,16 @@ from bot.commands import (
     help,
     inspect,
     judge,
+    knobs,
     owners,
+    pause,
     playbook,
     probe,
     snapshot,
     status,
     stop,
     triage,
+    tune,
     walk,
 )
 
@@ -36,6 +40,10 @@ ALL = (
     judge.COMMAND,
     playbook.COMMAND,
     *walk.COMMANDS,
+    *tune.COMMANDS,
+    knobs.COMMAND,
+    *pause.COMMANDS,
+    *breakglass.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,

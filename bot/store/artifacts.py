@@ -150,6 +150,15 @@ def listing(
     return tuple(Artifact(*row) for row in rows)
 
 
+def around(conn: Connection, kind: str, target: str, at_ms: int) -> tuple[Artifact, ...]:
+    """The report nearest to a moment that was started before it, then the first one after it, as far as there are."""
+    before = f"SELECT {_COLUMNS} FROM artifacts WHERE kind = ? AND target = ? AND started_ms <= ? "
+    after = f"SELECT {_COLUMNS} FROM artifacts WHERE kind = ? AND target = ? AND started_ms > ? "
+    rows = conn.execute(before + "ORDER BY started_ms DESC, id DESC LIMIT 1", (kind, target, at_ms)).fetchall()
+    rows += conn.execute(after + "ORDER BY started_ms, id LIMIT 1", (kind, target, at_ms)).fetchall()
+    return tuple(Artifact(*row) for row in rows)
+
+
 def named(conn: Connection, name: str) -> Artifact | None:
     """The newest report of this name."""
     row = conn.execute(f"SELECT {_COLUMNS} FROM artifacts WHERE name = ? ORDER BY id DESC LIMIT 1", (name,)).fetchone()
