@@ -9,6 +9,8 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
+from bot.store import incident_tables
+
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
@@ -22,7 +24,13 @@ def first(db: Database) -> None:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first,)
+def incidents(db: Database) -> None:
+    """Incidents, their timelines, checklists and reminders."""
+    for statement in incident_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
+ALL: tuple[Callable[[Database], None], ...] = (first, incidents)
 """In order, append only."""
 
 
