@@ -24,13 +24,18 @@ def first(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def forms(db: Database) -> None:
+    """A button may ask before it acts: the form stands with its offer."""
+    db.conn.execute("ALTER TABLE offers ADD COLUMN form TEXT")
+
+
 def incidents(db: Database) -> None:
     """Incidents, their timelines, checklists and reminders."""
     for statement in incident_tables.STATEMENTS:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, incidents)
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, incidents)
 """In order, append only."""
 
 
