@@ -30,7 +30,11 @@ def recorded(rulings: Iterable[Ruling]) -> tuple[Change, ...]:
     """Changes as the audit trail tells them: what was carried out, by which line."""
     found = []
     for ruling in rulings:
-        if ruling.action not in CHANGING or ruling.outcome in ("refused", "failed", "interrupted"):
+        if (
+            ruling.phase != "result"
+            or ruling.action not in CHANGING
+            or ruling.outcome in ("refused", "failed", "interrupted")
+        ):
             continue
         found.append(
             Change(

@@ -205,7 +205,9 @@ def handoff_button(incident: str) -> Button:
         ),
         submit="Hand over",
     )
-    return Button(label="Hand over…", line=f"incident handoff --incident={incident}", name="incident.handoff", form=form)
+    return Button(
+        label="Hand over…", line=f"incident handoff --incident={incident}", name="incident.handoff", form=form
+    )
 
 
 def update_button(picture: Picture) -> Button:
@@ -214,9 +216,22 @@ def update_button(picture: Picture) -> Button:
     form = Form(
         title="Update the incident",
         fields=(
-            Field(flag="severity", label="Severity", kind="choice", options=SEVERITIES, value=incident.severity or "", optional=True),
+            Field(
+                flag="severity",
+                label="Severity",
+                kind="choice",
+                options=SEVERITIES,
+                value=incident.severity or "",
+                optional=True,
+            ),
             Field(flag="cause", label="Cause", value=incident.cause, optional=True),
-            Field(flag="endpoints", label="Affected endpoints", value=",".join(incident.endpoints), hint=", ".join(ENDPOINTS.values()), optional=True),
+            Field(
+                flag="endpoints",
+                label="Affected endpoints",
+                value=",".join(incident.endpoints),
+                hint=", ".join(ENDPOINTS.values()),
+                optional=True,
+            ),
             Field(flag="next", label="Next decision", value=incident.next_step, optional=True),
         ),
         submit="Update",

@@ -36,11 +36,9 @@ class Found(BaseModel):
     lacks: str = ""
     """What is missing, and what to type."""
     evidence: tuple[str, ...] = ()
-    """Names of artifacts, changes, links: also what an answer rests on."""
-
-    @property
-    def basis(self) -> str:
-        return "\n".join(self.evidence)
+    """Names of artifacts, changes, links."""
+    basis: str = ""
+    """What an answer rests on, where a newer fact makes it void: the changes that were made."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,10 @@ class Item:
 
     @property
     def outdated(self) -> bool:
-        """Whether an answer rested on something else than what is known now."""
-        return self.last is not None and self.last.verb != "reopen" and self.last.basis != self.found.basis
+        """Whether the facts no longer bear an answer: a newer change, or a confirmed file that is gone."""
+        if self.last is None or self.last.verb == "reopen":
+            return False
+        return self.last.basis != self.found.basis or (self.last.verb == "confirm" and not self.found.ready)
 
     @property
     def open(self) -> bool:

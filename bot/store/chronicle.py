@@ -43,6 +43,7 @@ class Ruling:
     """One decision or change on the record: an approval, a rejection, a pause. ``seq`` numbers it in the audit trail."""
 
     seq: int
+    phase: str
     at_ms: int
     actor: str
     action: str
@@ -83,7 +84,10 @@ def deeds(conn: Connection, incident: Incident, commands: Collection[str]) -> tu
         """,
         _values(incident, names=names, most=MOST),
     )
-    found = [Deed(*row[:5], None if row[5] is None else Verdict(row[5]), row[6] or "", row[7] or "", *row[8:]) for row in rows]
+    found = []
+    for op, command, line, by, state, verdict, title, then, *rest in rows:
+        judged = None if verdict is None else Verdict(verdict)
+        found.append(Deed(op, command, line, by, state, judged, title or "", then or "", *rest))
     return tuple(reversed(found))
 
 
@@ -91,7 +95,7 @@ def rulings(conn: Connection, incident: Incident) -> tuple[Ruling, ...]:
     """Decisions that people made, and changes that were carried out, since the incident was opened; in order."""
     rows = conn.execute(
         """
-        SELECT seq, at_ms, actor, action, coalesce(object, ''), coalesce(outcome, ''),
+        SELECT seq, phase, at_ms, actor, action, coalesce(object, ''), coalesce(outcome, ''),
                coalesce(json_extract(body, '$.why'), ''), op
         FROM audit
         WHERE seq > :seq AND at_ms <= :until

@@ -21,11 +21,15 @@ class Waiting:
 
 
 def for_person(conn: Connection, accounts: Collection[str]) -> Waiting:
-    """What waits for whoever owns these accounts (one human may have several). An item without owner is the holder's."""
+    """What waits for whoever owns these accounts: one human may have several.
+
+    An item without an owner is the holder's of its incident.
+    """
     live = incidents.open_ones(conn)
-    theirs = []
-    for incident in live:
-        for item in checklist.items(conn, incident.id):
-            if item.open and (item.owner or incident.owner) in accounts:
-                theirs.append(item)
+    theirs = [
+        item
+        for incident in live
+        for item in checklist.items(conn, incident.id)
+        if item.open and (item.owner or incident.owner) in accounts
+    ]
     return Waiting(live, tuple(i for i in live if i.owner in accounts), tuple(theirs))
