@@ -192,6 +192,15 @@ def open_ones(conn: Connection) -> tuple[Incident, ...]:
     return tuple(_incident(row) for row in rows)
 
 
+def unsettled(conn: Connection) -> tuple[Incident, ...]:
+    """Every open incident, and those closed ones whose card has not been drawn for the last time."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM incidents WHERE state = 'open' OR id IN "
+        "(SELECT substr(key, 10) FROM outbox WHERE key GLOB 'incident:*' AND final = 0) ORDER BY n"
+    )
+    return tuple(_incident(row) for row in rows)
+
+
 def recent(conn: Connection, limit: int = 10) -> tuple[Incident, ...]:
     """Open and closed ones, the newest first."""
     rows = conn.execute(f"SELECT {_COLUMNS} FROM incidents ORDER BY n DESC LIMIT ?", (limit,))
