@@ -97,9 +97,7 @@ class Catalog:
             choices = ", ".join(name.partition(" ")[2] for name in below)
             raise Unknown(f"`{line.command}` goes on with one of: {choices}.", then=f"/sendcat {word or below[0]}")
         near = nearest(line.command, self._by_name)
-        raise Unknown(
-            f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help"
-        )
+        raise Unknown(f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help")
 
     def _target(self, command: AnyCommand, flags: dict[str, str], config: Config, given: str | None) -> Target | None:
         name, url = flags.pop("target", None), flags.pop("base-url", None)
@@ -143,14 +141,15 @@ class Catalog:
         try:
             args: Args = command.args(**values)
         except ValidationError as error:
-            lines = []
+            lines, fields = [], {}
             for problem in error.errors(include_input=False, include_url=False):
                 flag = str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
                 message = problem["msg"].removeprefix("Value error, ")
                 shown = flag if flag.replace("-", "_") in command.positional else f"--{flag}"
+                fields[flag] = message
                 lines.append(f"{shown}: {message}" if flag else message)
             raise Unknown(
-                f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}"
+                f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}", fields=fields
             ) from None
         return args
 

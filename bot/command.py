@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.card import Card
+from bot.card import Card, Form
 from slo.verdict import Verdict
 
 if TYPE_CHECKING:
+    from bot.config import Config
     from bot.run import Run
 
 
@@ -68,12 +69,27 @@ class Ask(BaseModel):
     offer: str | None = None
     target: str | None = None
     fields: dict[str, str] = {}
+    submitted: bool = False
+    """Whether ``fields`` are the answers of a sent form."""
+    modal: bool = False
+    """Whether the door can open a form now."""
+
+
+class Opening(BaseModel):
+    """A form to open: sent back, it becomes an `Ask` with this offer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Form
+    line: str
+    offer: str
 
 
 class Reply(BaseModel):
     """What the desk says at once: accepted with an operation id, or a card that explains why not.
 
-    ``card`` is shown to the asker only. ``duplicate`` marks a later delivery of a known key.
+    ``card`` is shown to the asker only. ``duplicate`` marks a later delivery of a known key. ``errors`` marks the
+    questions of a form by flag; ``opening`` is a form to open instead of anything else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +98,8 @@ class Reply(BaseModel):
     card: Card | None = None
     exit_status: int = 0
     duplicate: bool = False
+    errors: dict[str, str] = {}
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +155,8 @@ class Command(Generic[A]):
     action_for: Callable[[A], str] | None = None
     """For commands whose arguments decide the row: the rows are listed in ``actions``."""
     further_actions: tuple[str, ...] = ()
+    form: Callable[[Config], Form] | None = None
+    """Opened when the command is typed alone in Slack; a terminal has flags."""
 
     @property
     def actions(self) -> tuple[str, ...]:

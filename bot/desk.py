@@ -12,11 +12,12 @@ from collections.abc import Awaitable
 import structlog
 
 from bot.authority import LOCAL, Decision, Standing, Who, decide, resolve
-from bot.card import Card, Tone, stop_button, when
+from bot.card import Card, Form, Tone, stop_button, when
 from bot.card import who as mention
-from bot.catalog import Catalog, Plan, read
-from bot.command import Actor, Ask, Door, Place, Reply
-from bot.errors import Busy, Refused, SendcatError
+from bot.catalog import AnyCommand, Catalog, Plan, read
+from bot.command import Actor, Ask, Door, Opening, Place, Reply
+from bot.errors import Busy, Refused, SendcatError, Unknown
+from bot.forms import filled
 from bot.run import put_card, refused_card
 from bot.store import audit, inbox, offers, ops
 from bot.store.audit import AuditRecord, Phase
@@ -59,11 +60,16 @@ class Desk:
             offer = await self.world.store.read(lambda conn: offers.look(conn, ask.offer or ""))
             if offer is None:
                 raise Refused("This card is out of date.", rule="buttons expire (R11)", then="/sendcat status")
-            ask = ask.model_copy(update={"line": offer.line})
+            if offer.form is not None and not ask.submitted:
+                return await self._open(ask, offer, offer.form)
+            line = offer.line if offer.form is None else filled(offer.line, offer.form, ask.fields)
+            ask = ask.model_copy(update={"line": line})
         if read(ask.line).command == "stop":
             return await self._stop(ask)
         if not self.open:
             raise Busy("The bot is shutting down; this was NOT accepted.", then="try again in a minute")
+        if ask.modal and ask.offer is None and (command := self._alone(ask.line)) is not None:
+            return await self._open_alone(ask, command)
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
         who = await self.who(ask.by)
         decision = self.decide(plan, who, ask.place)
@@ -105,10 +111,48 @@ class Desk:
             return Reply(op=op.id, card=_running(op))
         return Reply(op=op.id)
 
+    def _alone(self, line: str) -> AnyCommand | None:
+        """The command that this line is, when it stands alone and has a form."""
+        typed = read(line)
+        command = self.catalog.find(line) if not typed.flags else None
+        return command if command is not None and command.form is not None and typed.text == command.name else None
+
+    async def _open(self, ask: Ask, offer: offers.Offer, form: Form) -> Reply:
+        """A button that asks first: refused before anybody types, and nothing is pressed yet."""
+        if dead := offer.dead(self.world.clock.now_ms()):
+            raise Refused(dead, rule="a button is pressed once (R11)", then="/sendcat status")
+        await self._may_open(ask, self.catalog.find(offer.line))
+        return Reply(opening=Opening(form=form, line=offer.line, offer=offer.id))
+
+    async def _open_alone(self, ask: Ask, command: AnyCommand) -> Reply:
+        assert command.form is not None
+        form = command.form(self.world.config)
+        await self._may_open(ask, command)
+        name = f"{command.name.replace(' ', '-')}.form"
+
+        def write(tx: Tx) -> str | None:
+            if inbox.seen(tx.db, ask.key) is not None:
+                return None
+            inbox.accept(tx, ask, None)
+            return offers.mint_form(tx, command.name, name, form, ask.place.channel)
+
+        offer = await self.world.store.write(write)
+        if offer is None:
+            return Reply(duplicate=True)
+        return Reply(opening=Opening(form=form, line=command.name, offer=offer))
+
+    async def _may_open(self, ask: Ask, command: AnyCommand) -> None:
+        decision = self._allowed(command.action, await self.who(ask.by), ask.place)
+        if not decision.allowed:
+            raise Refused(decision.reason, then=decision.then)
+
     def decide(self, plan: Plan, who: Who, place: Place) -> Decision:
         """The table's word on a plan; asked when it is accepted and again when it takes effect (R9)."""
+        return self._allowed(plan.action, who, place)
+
+    def _allowed(self, action: str, who: Who, place: Place) -> Decision:
         slack = self.world.config.slack
-        return decide(plan.action, who, place, listed=slack.channels, incident=frozenset(slack.incident_channels))
+        return decide(action, who, place, listed=slack.channels, incident=frozenset(slack.incident_channels))
 
     async def who(self, actor: Actor) -> Who:
         """Resolve an account to a human, asking the workspace for Slack accounts."""
@@ -125,14 +169,7 @@ class Desk:
         who = mention(ask.by.account)
         wanted = getattr(plan.args, "run", None)
         if getattr(plan.args, "release", False):
-            person = await self.who(ask.by)
-            decision = decide(
-                "release",
-                person,
-                ask.place,
-                listed=self.world.config.slack.channels,
-                incident=frozenset(self.world.config.slack.incident_channels),
-            )
+            decision = self._allowed("release", await self.who(ask.by), ask.place)
             if not decision.allowed:
                 raise Refused(decision.reason, then=decision.then)
             self.world.stops.release()
@@ -210,6 +247,7 @@ def _no(error: SendcatError) -> Reply:
     return Reply(
         card=refused_card(f"{error.word}: {error.what}", f"Rule: {error.rule}." if error.rule else "", error.then),
         exit_status=error.exit_status,
+        errors=error.fields if isinstance(error, Unknown) else {},
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import aiohttp
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -20,15 +21,18 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card, Tone
 from bot.clock import Clock, token
 from bot.command import Actor, Ask, Door, Place, Reply
+from bot.forms import as_line
 from bot.slack.blocks import OFFER, render, sentence
 from bot.slack.ingress import Answer, Delivery
 from bot.slack.logs import quiet_logger
 from bot.slack.manifest import COMMAND, EVENTS
+from bot.slack.modal import marked, modal
 from bot.slack.payload import Click, Event, Slash, Submission, mentioned, read
 
 WITHIN_S = 2.3
@@ -49,6 +53,12 @@ class Whisper(Protocol):
     """Says something to one person only; never raises, never waits for Slack."""
 
     def __call__(self, card: Card, *, channel: str | None, user: str, thread_ts: str | None) -> None: ...
+
+
+class Opener(Protocol):
+    """Opens a modal for who holds the trigger; False when Slack did not."""
+
+    async def __call__(self, trigger: str, view: dict[str, Any]) -> bool: ...
 
 
 @dataclass
@@ -74,6 +84,17 @@ ELSEWHERE = Card(
     lead="This bot answers for the app that it was set up for (R8). Nothing was done.",
     final=True,
 )
+
+
+def not_opened(line: str) -> Card:
+    """Slack did not open the form in time."""
+    return Card(
+        title="The form could not be opened",
+        tone=Tone.REFUSED,
+        lead="Slack opens a form only within three seconds. Nothing was done.",
+        next=f"press again, or type it: `/sendcat {line}`",
+        final=True,
+    )
 
 
 def not_accepted(reference: str) -> Card:
@@ -102,6 +123,14 @@ def build(
             bot_token=client.token,
         )
 
+    async def opener(trigger: str, view: dict[str, Any]) -> bool:
+        try:
+            await client.views_open(trigger_id=trigger, view=view)
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("form not opened", error=type(error).__name__)
+            return False
+        return True
+
     app = AsyncApp(
         name="sendcat",
         logger=quiet_logger("bolt"),
@@ -113,7 +142,7 @@ def build(
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,
     )
-    Listeners(front, whisper, identity, clock).register(app)
+    Listeners(front, whisper, identity, clock, opener).register(app)
     return app
 
 
@@ -138,11 +167,13 @@ def inner(app: AsyncApp) -> Callable[[Delivery], Awaitable[Answer]]:
 class Listeners:
     """What happens on each kind of delivery."""
 
-    def __init__(self, front: Front, whisper: Whisper, identity: Identity, clock: Clock) -> None:
+    def __init__(self, front: Front, whisper: Whisper, identity: Identity, clock: Clock, opener: Opener) -> None:
         self._front = front
         self._whisper = whisper
         self._identity = identity
         self._clock = clock
+        self._opener = opener
+        self._opening: set[asyncio.Task[None]] = set()
 
     def register(self, app: AsyncApp) -> None:
         """Every kind once. Buttons of any name come here, since old messages keep old names for ever."""
@@ -164,8 +195,10 @@ class Listeners:
                 by=self._actor(slash.user_id, slash.team_id, slash.api_app_id),
                 place=_place(slash.channel_id),
                 key=f"command:{slash.trigger_id}",
+                modal=True,
             )
             reply = await self._accept(ask, context)
+            self._open(reply, slash.trigger_id, slash.user_id, ask.place)
             return await (ack() if reply.card is None else _ephemeral(ack, reply.card))
 
         return await self._guarded(Slash, body, ack, answer)
@@ -194,8 +227,10 @@ class Listeners:
                 place=_place(channel, thread, user=click.user.id),
                 key=f"click:{click.trigger_id}",
                 offer=offer,
+                modal=True,
             )
             reply = await self._accept(ask, context)
+            self._open(reply, click.trigger_id, click.user.id, ask.place)
             if reply.card is not None:
                 tell(reply.card)
             return await ack()
@@ -209,22 +244,25 @@ class Listeners:
             team = form.user.team_id or (form.team.id if form.team else None)
             if self._foreign_app(form.api_app_id):
                 return await _shown(ack, ELSEWHERE)
-            if not OFFER.fullmatch(form.view.private_metadata):
+            offer, _, where = form.view.private_metadata.partition(" ")
+            if not OFFER.fullmatch(offer):
                 return await _shown(ack, OUT_OF_DATE)
+            channel, _, thread = where.partition(" ")
             ask = Ask(
                 line="",
                 by=self._actor(form.user.id, team, form.api_app_id),
-                place=_place(None, user=form.user.id),
+                place=_place(channel or None, thread or None, user=form.user.id),
                 key=f"form:{form.view.id}:{form.view.hash}",
-                offer=form.view.private_metadata,
+                offer=offer,
                 fields=form.fields(),
+                submitted=True,
             )
             reply = await self._accept(ask, context)
             if reply.card is None:
                 return await ack()
-            blocks = list(form.view.state.values)
-            if reply.exit_status == 2 and blocks:
-                return await ack(response_action="errors", errors={blocks[0]: sentence(reply.card)[:150]})
+            asked = list(form.view.state.values)
+            if reply.exit_status == 2 and asked:
+                return await ack(response_action="errors", errors=marked(reply.errors, asked, sentence(reply.card)))
             return await _shown(ack, reply.card)
 
         return await self._guarded(Submission, body, ack, answer)
@@ -265,6 +303,22 @@ class Listeners:
             said = {"response_type": "ephemeral", "text": "🚫 This bot has one command: /sendcat help"}
             return BoltResponse(status=200, body=said)
         return BoltResponse(status=200, body="")
+
+    def _open(self, reply: Reply, trigger: str, user: str, place: Place) -> None:
+        """Open the form beside the answer, which must not wait for Slack."""
+        opening = reply.opening
+        if opening is None:
+            return
+        where = f"{opening.offer} {place.channel or ''} {place.thread_ts or ''}".strip()
+
+        async def open_it() -> None:
+            if not await self._opener(trigger, modal(opening, where)):
+                card = not_opened(as_line(opening.line, opening.form))
+                self._whisper(card, channel=place.channel, user=user, thread_ts=place.thread_ts)
+
+        task = asyncio.create_task(open_it(), name="form")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _accept(self, ask: Ask, context: AsyncBoltContext) -> Reply:
         """The desk's reply within the bound, or a clear "not accepted"."""

@@ -22,7 +22,12 @@ def first(db: Database) -> None:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first,)
+def forms(db: Database) -> None:
+    """A button may ask before it acts: the form stands with its offer."""
+    db.conn.execute("ALTER TABLE offers ADD COLUMN form TEXT")
+
+
+ALL: tuple[Callable[[Database], None], ...] = (first, forms)
 """In order, append only."""
 
 

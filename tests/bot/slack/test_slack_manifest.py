@@ -76,7 +76,7 @@ def test_every_method_in_use_has_its_scope() -> None:
     assert have - needed - by_events == {"commands", "chat:write.public"}
 
 
-_WITHOUT_SCOPE = {"auth_test", "bots_info", "apps_connections_open", "is_connected"}
+_WITHOUT_SCOPE = {"auth_test", "bots_info", "apps_connections_open", "is_connected", "views_open"}
 _METHODS = {
     "chat_postMessage": "chat.postMessage",
     "chat_postEphemeral": "chat.postEphemeral",
@@ -102,7 +102,7 @@ def test_every_declared_kind_has_a_listener_and_back() -> None:
             return register
 
     recorder = Recorder()
-    listeners = Listeners(None, None, Identity(), SystemClock())  # type: ignore[arg-type]
+    listeners = Listeners(None, None, Identity(), SystemClock(), None)  # type: ignore[arg-type]
     listeners.register(recorder)  # type: ignore[arg-type]
     kinds = [kind for kind, _ in recorder.found]
     made = manifest(COMMANDS)
@@ -119,7 +119,7 @@ def test_every_declared_kind_has_a_listener_and_back() -> None:
 
 def test_bolt_takes_the_listeners() -> None:
     app = AsyncApp(client=AsyncWebClient(token="xoxb-x"), signing_secret="x")
-    Listeners(None, None, Identity(), SystemClock()).register(app)  # type: ignore[arg-type]
+    Listeners(None, None, Identity(), SystemClock(), None).register(app)  # type: ignore[arg-type]
 
     assert len(app._async_listeners) == 4
 
