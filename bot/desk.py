@@ -18,6 +18,7 @@ from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
 from bot.errors import Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
+from bot.home import Home, Homes
 from bot.run import put_card, refused_card
 from bot.store import audit, inbox, offers, ops
 from bot.store.audit import AuditRecord, Phase
@@ -35,6 +36,7 @@ class Desk:
         self.world = world
         self.catalog = catalog
         self.open = True
+        self._homes = Homes(world, catalog)
         self._background: set[asyncio.Task[None]] = set()
 
     async def accept(self, ask: Ask) -> Reply:
@@ -163,6 +165,10 @@ class Desk:
             return resolve(self.world.config, actor, Standing(known=True, kind="stranger"))
         standing = await self.world.directory.standing(actor.account)
         return resolve(self.world.config, actor, standing)
+
+    async def home(self, actor: Actor) -> Home:
+        """What this person finds on their Home tab now; a look, which needs no record."""
+        return await self._homes.look(await self.who(actor))
 
     async def _stop(self, ask: Ask) -> Reply:
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
