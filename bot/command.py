@@ -73,6 +73,8 @@ class Ask(BaseModel):
     """Whether ``fields`` are the answers of a sent form."""
     modal: bool = False
     """Whether the door can open a form now."""
+    form: bool = False
+    """The command's form comes first, although the line says something already: a shortcut on a message."""
 
 
 class Opening(BaseModel):

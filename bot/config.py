@@ -133,6 +133,8 @@ class Slack(_Frozen):
     release_channel: str | None = None
     alert_channel: str | None = None
     anchor_channel: str | None = None
+    timeline_emoji: str = Field(default="pushpin", pattern=r"^[a-z0-9_+'-]{1,100}$")
+    """Put on a message, this adds it to the incident's timeline (ux.md, rule 11)."""
     bot_token_env: str = "SLACK_BOT_TOKEN"
     app_token_env: str = "SLACK_APP_TOKEN"
     signing_secret_env: str = "SLACK_SIGNING_SECRET"

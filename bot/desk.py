@@ -18,6 +18,7 @@ from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
 from bot.errors import Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
+from bot.home import Home, Homes
 from bot.run import put_card, refused_card
 from bot.store import audit, inbox, offers, ops
 from bot.store.audit import AuditRecord, Phase
@@ -35,6 +36,7 @@ class Desk:
         self.world = world
         self.catalog = catalog
         self.open = True
+        self._homes = Homes(world, catalog)
         self._background: set[asyncio.Task[None]] = set()
 
     async def accept(self, ask: Ask) -> Reply:
@@ -68,8 +70,8 @@ class Desk:
             return await self._stop(ask)
         if not self.open:
             raise Busy("The bot is shutting down; this was NOT accepted.", then="try again in a minute")
-        if ask.modal and ask.offer is None and (command := self._alone(ask.line)) is not None:
-            return await self._open_alone(ask, command)
+        if ask.modal and ask.offer is None and (command := self._asking(ask)) is not None:
+            return await self._ask_first(ask, command)
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
         who = await self.who(ask.by)
         decision = self.decide(plan, who, ask.place)
@@ -111,11 +113,13 @@ class Desk:
             return Reply(op=op.id, card=_running(op))
         return Reply(op=op.id)
 
-    def _alone(self, line: str) -> AnyCommand | None:
-        """The command that this line is, when it stands alone and has a form."""
-        typed = read(line)
-        command = self.catalog.find(line) if not typed.flags else None
-        return command if command is not None and command.form is not None and typed.text == command.name else None
+    def _asking(self, ask: Ask) -> AnyCommand | None:
+        """The command whose form comes first: it stands alone, or a shortcut began it."""
+        typed = read(ask.line)
+        command = self.catalog.find(ask.line) if ask.form or not typed.flags else None
+        if command is None or command.form is None:
+            return None
+        return command if ask.form or typed.text == command.name else None
 
     async def _open(self, ask: Ask, offer: offers.Offer, form: Form) -> Reply:
         """A button that asks first: refused before anybody types, and nothing is pressed yet."""
@@ -124,9 +128,10 @@ class Desk:
         await self._may_open(ask, self.catalog.find(offer.line))
         return Reply(opening=Opening(form=form, line=offer.line, offer=offer.id))
 
-    async def _open_alone(self, ask: Ask, command: AnyCommand) -> Reply:
+    async def _ask_first(self, ask: Ask, command: AnyCommand) -> Reply:
         assert command.form is not None
         form = command.form(self.world.config)
+        line = read(ask.line).text
         await self._may_open(ask, command)
         name = f"{command.name.replace(' ', '-')}.form"
 
@@ -134,12 +139,12 @@ class Desk:
             if inbox.seen(tx.db, ask.key) is not None:
                 return None
             inbox.accept(tx, ask, None)
-            return offers.mint_form(tx, command.name, name, form, ask.place.channel)
+            return offers.mint_form(tx, line, name, form, ask.place.channel)
 
         offer = await self.world.store.write(write)
         if offer is None:
             return Reply(duplicate=True)
-        return Reply(opening=Opening(form=form, line=command.name, offer=offer))
+        return Reply(opening=Opening(form=form, line=line, offer=offer))
 
     async def _may_open(self, ask: Ask, command: AnyCommand) -> None:
         decision = self._allowed(command.action, await self.who(ask.by), ask.place)
@@ -163,6 +168,10 @@ class Desk:
             return resolve(self.world.config, actor, Standing(known=True, kind="stranger"))
         standing = await self.world.directory.standing(actor.account)
         return resolve(self.world.config, actor, standing)
+
+    async def home(self, actor: Actor) -> Home:
+        """What this person finds on their Home tab now; a look, which needs no record."""
+        return await self._homes.look(await self.who(actor))
 
     async def _stop(self, ask: Ask) -> Reply:
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)

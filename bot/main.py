@@ -133,7 +133,7 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
     watch = Watch(bot.world.store, bot.world.clock)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
-    bot.world.directory = door.directory
+    bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False
     try:
         if http:

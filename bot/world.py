@@ -13,6 +13,7 @@ from bot.card import Card
 from bot.clock import Clock
 from bot.command import Outcome
 from bot.config import Config, Target
+from bot.errors import Unreachable
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
@@ -20,6 +21,28 @@ from bot.store.database import Store
 from playbooks.book import Book
 
 VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message of the workspace, as the workspace itself shows it. ``text`` is foreign and not yet inert.
+
+    ``author`` is an account, or empty for a message without one; ``at_ms`` is when it was written, ms UTC.
+    """
+
+    channel: str
+    ts: str
+    author: str
+    text: str
+    at_ms: int
+    link: str
+
+
+class Messages(Protocol):
+    """Reads messages of channels the bot is in, so that nobody can put words into a mouth."""
+
+    async def read(self, channel: str, ts: str) -> Said:
+        """Raises `Refused` when there is no such message or the bot may not read it, `Unreachable` without Slack."""
 
 
 class Directory(Protocol):
@@ -40,6 +63,13 @@ class NoWorkspace:
 
     async def standing(self, account: str) -> Standing:
         return Standing(known=False, kind="unknown")
+
+
+class NoMessages:
+    """While Slack is not connected, nothing can be read there."""
+
+    async def read(self, channel: str, ts: str) -> Said:
+        raise Unreachable("Slack is not connected to this process.", then="add it in Slack, or: sendcat incident note")
 
 
 @dataclass(frozen=True)
@@ -138,6 +168,7 @@ class World:
     scrubber: Scrubber
     masker: Masker
     directory: Directory = field(default_factory=NoWorkspace)
+    messages: Messages = field(default_factory=NoMessages)
     feed: Feed = field(default_factory=Feed)
     floor: Floor | None = None
     checks: list[Callable[[], Awaitable[list[Finding]]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Bolt's app, and the only listeners there are: one for slash commands, buttons, forms and mentions each.
+"""Bolt's app, and the only listeners there are: one for slash commands, buttons, forms, shortcuts and events each.
 
 A listener makes an `Ask` of what was verified, hands it to the desk, and answers; it does no work (platform.md, 1 and
 2.2). Nothing escapes a listener into Bolt, since an exception there would lose the answer. What Bolt knows (``ack``,
@@ -31,14 +31,14 @@ from bot.forms import as_line
 from bot.slack.blocks import OFFER, render, sentence
 from bot.slack.ingress import Answer, Delivery
 from bot.slack.logs import quiet_logger
-from bot.slack.manifest import COMMAND, EVENTS
+from bot.slack.manifest import COMMAND, EVENTS, SHORTCUTS
 from bot.slack.modal import marked, modal
-from bot.slack.payload import Click, Event, Slash, Submission, mentioned, read
+from bot.slack.payload import Click, Event, Shortcut, Slash, Submission, mentioned, read
 
 WITHIN_S = 2.3
 """The desk's share of the 2.5 s in which a person gets an answer (safety.md, R4)."""
 
-P = TypeVar("P", Slash, Click, Submission, Event)
+P = TypeVar("P", Slash, Click, Submission, Shortcut, Event)
 log = structlog.get_logger("slack")
 
 
@@ -61,6 +61,16 @@ class Opener(Protocol):
     async def __call__(self, trigger: str, view: dict[str, Any]) -> bool: ...
 
 
+class Greeter(Protocol):
+    """Somebody opened the Home tab; returns at once."""
+
+    def __call__(self, actor: Actor) -> None: ...
+
+
+def _unseen(actor: Actor) -> None:
+    """Where no Home is drawn."""
+
+
 @dataclass
 class Identity:
     """Who the bot is, as ``auth.test`` said; None as long as it is not known."""
@@ -69,6 +79,7 @@ class Identity:
     app: str | None = None
     user: str | None = None
     bot: str | None = None
+    url: str | None = None
 
 
 OUT_OF_DATE = Card(
@@ -110,7 +121,15 @@ def not_accepted(reference: str) -> Card:
 
 
 def build(
-    *, client: AsyncWebClient, signing_secret: str, front: Front, whisper: Whisper, identity: Identity, clock: Clock
+    *,
+    client: AsyncWebClient,
+    signing_secret: str,
+    front: Front,
+    whisper: Whisper,
+    identity: Identity,
+    clock: Clock,
+    greeter: Greeter = _unseen,
+    emoji: str | None = None,
 ) -> AsyncApp:
     """The app for both modes. It makes no call of its own: who it is comes from ``identity``."""
 
@@ -142,7 +161,7 @@ def build(
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,
     )
-    Listeners(front, whisper, identity, clock, opener).register(app)
+    Listeners(front, whisper, identity, clock, opener, greeter, emoji).register(app)
     return app
 
 
@@ -167,12 +186,23 @@ def inner(app: AsyncApp) -> Callable[[Delivery], Awaitable[Answer]]:
 class Listeners:
     """What happens on each kind of delivery."""
 
-    def __init__(self, front: Front, whisper: Whisper, identity: Identity, clock: Clock, opener: Opener) -> None:
+    def __init__(
+        self,
+        front: Front,
+        whisper: Whisper,
+        identity: Identity,
+        clock: Clock,
+        opener: Opener,
+        greeter: Greeter = _unseen,
+        emoji: str | None = None,
+    ) -> None:
         self._front = front
         self._whisper = whisper
         self._identity = identity
         self._clock = clock
         self._opener = opener
+        self._greeter = greeter
+        self._emoji = emoji
         self._opening: set[asyncio.Task[None]] = set()
 
     def register(self, app: AsyncApp) -> None:
@@ -180,8 +210,9 @@ class Listeners:
         app.command(COMMAND)(self.on_command)
         app.action(re.compile(""))(self.on_click)
         app.view(re.compile(""))(self.on_form)
+        app.shortcut(re.compile(""))(self.on_shortcut)
         for event in EVENTS:
-            app.event(event)(self.on_mention)
+            app.event(event)(self.on_event)
         app.error(self.on_error)
 
     async def on_command(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
@@ -267,27 +298,59 @@ class Listeners:
 
         return await self._guarded(Submission, body, ack, answer)
 
-    async def on_mention(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
-        """A mention: the same command, answered in its thread. The message is the key: Slack delivers one message
-        under several event ids at times (platform.md, 2.3)."""
+    async def on_shortcut(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A shortcut: its command, in the thread of the message it was chosen on."""
+
+        async def answer(chosen: Shortcut) -> BoltResponse:
+            channel, message = chosen.channel.id if chosen.channel else None, chosen.message
+            thread = None if message is None else message.thread_ts or message.ts
+            place = _place(channel, thread, user=chosen.user.id)
+            known = next((s for s in SHORTCUTS if s.callback_id == chosen.callback_id), None)
+            refused = ELSEWHERE if self._foreign_app(chosen.api_app_id) else None
+            if known is None or (known.kind == "message") is not (channel is not None and message is not None):
+                refused = refused or OUT_OF_DATE
+            if refused is not None or known is None:
+                self._whisper(refused or OUT_OF_DATE, channel=channel, user=chosen.user.id, thread_ts=None)
+                return await ack()
+            ask = Ask(
+                line=known.line.format(message=f"{channel}/{message.ts}" if message else ""),
+                by=self._actor(
+                    chosen.user.id, chosen.user.team_id or (chosen.team.id if chosen.team else None), chosen.api_app_id
+                ),
+                place=place,
+                key=f"shortcut:{chosen.trigger_id}",
+                modal=True,
+                form=known.asks,
+            )
+            reply = await self._accept(ask, context)
+            self._open(reply, chosen.trigger_id, chosen.user.id, place)
+            if reply.card is not None:
+                self._whisper(reply.card, channel=channel, user=chosen.user.id, thread_ts=place.thread_ts)
+            return await ack()
+
+        return await self._guarded(Shortcut, body, ack, answer)
+
+    async def on_event(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A mention, the emoji of the timeline, or somebody who opens the Home tab."""
 
         async def answer(event: Event) -> BoltResponse:
             said = event.event
-            if said.user is None or said.channel is None or said.ts is None or said.bot_id or said.subtype:
+            if said.user is None or said.bot_id or said.subtype:
                 return await ack()
             if self._foreign_app(event.api_app_id) or self._identity.team not in (None, event.team_id):
                 log.warning("event of another workspace ignored")
                 return await ack()
-            thread = said.thread_ts or said.ts
-            ask = Ask(
-                line=mentioned(said.text) or "help",
-                by=self._actor(said.user, said.user_team or event.team_id, event.api_app_id),
-                place=_place(said.channel, thread),
-                key=f"mention:{said.channel}:{said.ts}",
-            )
-            reply = await self._accept(ask, context)
-            if reply.card is not None and not reply.duplicate:
-                self._whisper(reply.card, channel=said.channel, user=said.user, thread_ts=thread)
+            actor = self._actor(said.user, said.user_team or event.team_id, event.api_app_id)
+            if said.type == "app_home_opened":
+                if said.tab != "messages":  # the event fires for that tab too
+                    self._greeter(actor)
+                return await ack()
+            ask = _reacted(event, actor, self._emoji) if said.type == "reaction_added" else _mentioned(event, actor)
+            if ask is not None:
+                reply = await self._accept(ask, context)
+                if reply.card is not None and not reply.duplicate:
+                    thread = ask.place.thread_ts
+                    self._whisper(reply.card, channel=ask.place.channel, user=said.user, thread_ts=thread)
             return await ack()
 
         return await self._guarded(Event, body, ack, answer)
@@ -362,6 +425,33 @@ class Listeners:
     @staticmethod
     def _actor(user: str, team: str | None, app: str) -> Actor:
         return Actor(door=Door.SLACK, account=f"slack:{user}", team=team, app=app)
+
+
+def _mentioned(event: Event, actor: Actor) -> Ask | None:
+    """A mention is the same command, answered in its thread. The message is the key: Slack delivers one message under
+    several event ids at times (platform.md, 2.3)."""
+    said = event.event
+    if said.channel is None or said.ts is None:
+        return None
+    return Ask(
+        line=mentioned(said.text) or "help",
+        by=actor,
+        place=_place(said.channel, said.thread_ts or said.ts),
+        key=f"mention:{said.channel}:{said.ts}",
+    )
+
+
+def _reacted(event: Event, actor: Actor, emoji: str | None) -> Ask | None:
+    """The configured emoji on a message adds it to the timeline; who wrote what is read from Slack, not from here."""
+    item, name = event.event.item, (event.event.reaction or "").partition("::")[0]
+    if item is None or item.type != "message" or item.channel is None or item.ts is None or name != emoji:
+        return None
+    return Ask(
+        line=f"timeline add {item.channel}/{item.ts}",
+        by=actor,
+        place=_place(item.channel),
+        key=f"reaction:{event.event_id}",
+    )
 
 
 def _place(channel: str | None, thread_ts: str | None = None, *, user: str | None = None) -> Place:
