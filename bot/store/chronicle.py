@@ -134,7 +134,7 @@ def began_ms(conn: Connection, channel: str | None, target: str | None, since_ms
 def saved(conn: Connection, incident: Incident) -> tuple[dict[str, Any], ...]:
     """Reports that were saved for the incident, in order: name, sha256, kind, started, target, and who asked."""
     rows = conn.execute(
-        f"""
+        """
         SELECT a.name, a.sha256, a.kind, a.started_ms, a.target, a.op, ops.channel
         FROM artifacts a LEFT JOIN ops ON ops.id = a.op
         WHERE a.started_ms >= :since AND a.started_ms <= :until
