@@ -156,11 +156,16 @@ class Desk:
         return self._allowed(plan.action, who, place)
 
     def _allowed(self, action: str, who: Who, place: Place) -> Decision:
-        slack = self.world.config.slack
-        return decide(action, who, place, listed=slack.channels, incident=frozenset(slack.incident_channels))
+        slack, bound = self.world.config.slack, self.world.bound.channels
+        incident = frozenset(slack.incident_channels) | bound
+        return decide(action, who, place, listed=slack.channels | bound, incident=incident)
 
     async def who(self, actor: Actor) -> Who:
-        """Resolve an account to a human, asking the workspace for Slack accounts."""
+        """Resolve an account to a human, asking the workspace for Slack accounts.
+
+        Which channels are bound to an incident is learned at the same time, since `decide` needs both.
+        """
+        await self.world.bound.fresh()
         if actor.door is not Door.SLACK:
             return resolve(self.world.config, actor, LOCAL)
         team = self.world.config.slack.team_id or self.world.directory.team

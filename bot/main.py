@@ -18,6 +18,7 @@ from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
 from bot.errors import Broken
+from bot.incidents.keeper import Keeper
 from bot.logs import configure
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
@@ -78,6 +79,13 @@ class Bot:
             scrubber=Scrubber(config.secrets()),
             masker=Masker(masking_key(config.state_dir)),
             floor=Floor(clock, rests=rests),
+            keeper=Keeper(
+                store,
+                clock,
+                commands=[command.name for command in wall.commands if not command.quiet],
+                artifact_dir=config.artifact_dir,
+                runbook_dir=config.runbook_dir,
+            ),
         )
         world.checks.append(lambda: _slack_findings(config))
         desk = Desk(world, wall)
@@ -87,6 +95,8 @@ class Bot:
                 lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
             )
             await bot.worker.start()
+            assert world.keeper is not None
+            world.keeper.start()
         await bot.socket.start()
         return bot
 
@@ -94,6 +104,8 @@ class Bot:
         """Admit nothing, stop drills, record the rest, release the lock; within 10 s (R32)."""
         self.desk.open = False
         await self.worker.stop()
+        if self.world.keeper is not None:
+            await self.world.keeper.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)

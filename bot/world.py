@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,10 +14,12 @@ from bot.card import Card
 from bot.clock import Clock
 from bot.command import Outcome
 from bot.config import Config, Target
-from bot.errors import Unreachable
+from bot.errors import SendcatError, Unreachable
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
+from bot.incidents.keeper import Keeper
+from bot.store import incidents
 from bot.store.database import Store
 from playbooks.book import Book
 
@@ -156,6 +159,28 @@ class Floor:
                 self._free_at[origin] = self._clock.monotonic() + pause
 
 
+class Bound:
+    """Channels that an open incident is bound to; read again only after a commit that may have changed them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known, self._now = -1, 0
+        self.channels: frozenset[str] = frozenset()
+        store.on_commit(incidents.TOPIC, self._changed)
+
+    def _changed(self) -> None:
+        self._now += 1
+
+    async def fresh(self) -> frozenset[str]:
+        """The channels now; what is known stays when the database does not answer, so that help and stop go on."""
+        if self._known != self._now:
+            looking_at = self._now
+            with contextlib.suppress(SendcatError):
+                self.channels = await self._store.read(incidents.bound)
+                self._known = looking_at
+        return self.channels
+
+
 @dataclass
 class World:
     """The parts, as `bot.main` and the tests put them together."""
@@ -175,7 +200,11 @@ class World:
     """Further looks of ``doctor`` that only a door can take (Slack)."""
     _clients: dict[str, ConvexClient] = field(default_factory=dict)
 
+    keeper: Keeper | None = None
+    bound: Bound = field(init=False)
+
     def __post_init__(self) -> None:
+        self.bound = Bound(self.store)
         if self.floor is None:
             self.floor = Floor(self.clock)
 

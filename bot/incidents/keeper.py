@@ -110,7 +110,7 @@ class Keeper:
         if news or (found is not None and any(i.found != found.get(i.key) for i in seen.items)):
             await self._store.write(lambda tx: self._note(tx, seen.incident, news, found))
             seen = await self.look(incident_id)
-            assert seen is not None
+        assert seen is not None  # an incident is never removed
         cards = {live.key(incident_id): live.card(seen)}
         if seen.checklist_begun:
             cards[board.key(incident_id)] = board.card(seen)

@@ -40,7 +40,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class Ruling:
-    """One decision or change on the record: an approval, a rejection, a pause. ``seq`` numbers it in the audit trail."""
+    """One decision or change on the record: an approval, a pause. ``seq`` is its number in the audit trail."""
 
     seq: int
     phase: str
