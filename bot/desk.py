@@ -73,6 +73,8 @@ class Desk:
         if ask.modal and ask.offer is None and (command := self._asking(ask)) is not None:
             return await self._ask_first(ask, command)
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
+        if plan.command.rest is not None:
+            ask, plan = self._without_people(ask, plan)
         who = await self.who(ask.by)
         decision = self.decide(plan, who, ask.place)
         if not decision.allowed:
@@ -150,6 +152,13 @@ class Desk:
         decision = self._allowed(command.action, await self.who(ask.by), ask.place)
         if not decision.allowed:
             raise Refused(decision.reason, then=decision.then)
+
+    def _without_people(self, ask: Ask, plan: Plan) -> tuple[Ask, Plan]:
+        """A line with somebody's own words, without secrets, and with addresses masked before it is kept (R36, R37)."""
+        line = self.world.masker.text(self.world.scrubber.scrub(plan.line))
+        target = plan.target.name if plan.target else None
+        ask = ask.model_copy(update={"line": line, "fields": {}, "target": target})
+        return ask, self.catalog.plan(line, self.world.config, target=target)
 
     def decide(self, plan: Plan, who: Who, place: Place) -> Decision:
         """The table's word on a plan; asked when it is accepted and again when it takes effect (R9)."""

@@ -9,8 +9,6 @@ from bot.errors import Unknown
 from bot.redact import Masker, Scrubber, inert
 
 MAX_TEXT = 300
-_EMAIL = re.compile(r"[\w.+'%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _LINK = re.compile(r"https://[A-Za-z0-9.-]{1,200}(?::\d{1,5})?/[A-Za-z0-9._~/?#=&%:+,@-]{0,600}")
 _MENTION = re.compile(r"<@(?P<live>[UW][A-Z0-9]{2,})(?:\|[^>]*)?>|@?(?P<bare>[UW][A-Z0-9]{5,})")
 
@@ -18,9 +16,7 @@ _MENTION = re.compile(r"<@(?P<live>[UW][A-Z0-9]{2,})(?:\|[^>]*)?>|@?(?P<bare>[UW
 def said(text: str, masker: Masker, scrubber: Scrubber, limit: int = MAX_TEXT) -> str:
     """What a person wrote, to be kept: without secrets, addresses masked, inert, one line."""
     text = scrubber.scrub(text[: limit * 8])
-    text = _EMAIL.sub(lambda m: masker.mask(m[0], "email"), text)
-    text = _IP.sub(lambda m: masker.mask(m[0], "ip"), text)
-    return inert(text, limit)
+    return inert(masker.text(text), limit)
 
 
 def is_link(text: str) -> bool:

@@ -20,6 +20,8 @@ from bot.store.tx import Tx
 
 FIXED = frozenset({"slo-dashboard.json", "slo-dashboard.md"})
 """The only names that are written again and again (operator commands, section 8)."""
+_GROWING = re.compile(r"checklist-i-[0-9]+\.(?:md|json)")
+"""The report of an incident, which is written anew as long as people work on its checklist."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -76,7 +78,7 @@ def _place(directory: Path, name: str, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if name in FIXED:
+        if name in FIXED or _GROWING.fullmatch(name):
             os.replace(draft, final)
         else:
             _name_once(draft, final)
