@@ -13,14 +13,16 @@ import zoneinfo
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -170,11 +172,57 @@ class Roles(_Frozen):
     admin: tuple[str, ...] = ()
 
 
-class Provider(_Frozen):
-    """Where playbook B looks for a provider's status and quota."""
+def _outside(value: str) -> str:
+    """An https address (http to loopback only), with its path."""
+    parts = urlsplit(value)
+    origin_of(f"{parts.scheme}://{parts.netloc}")
+    return value.rstrip("/")
 
-    status_url: str | None = None
+
+Address = Annotated[str, AfterValidator(_outside)]
+
+
+class Provider(_Frozen):
+    """Where playbook B looks for a provider's status and quota, and playbook E for fresh answers."""
+
+    status_url: Address | None = None
+    """A status page's JSON, such as https://status.openrouter.ai/api/v2/status.json."""
+    api_url: Address | None = None
+    """Another address of the provider's own interface; only for stand-ins and proxies."""
     key_env: str | None = None
+    queries: tuple[str, ...] = ()
+    """Searches that people ask often: playbook E compares their cached answers with fresh ones."""
+
+    key: SecretStr | None = Field(default=None, exclude=True)
+
+
+class Sentry(_Frozen):
+    """Where playbook A reads warnings."""
+
+    organization: str = ""
+    project: str = ""
+    token_env: str = "SENTRY_AUTH_TOKEN"
+    api_url: Address = "https://sentry.io"
+
+    token: SecretStr | None = Field(default=None, exclude=True)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.organization and self.project and self.token)
+
+
+class GitHub(_Frozen):
+    """Where playbook G opens its ticket."""
+
+    repository: Annotated[str, StringConstraints(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    token_env: str = "GITHUB_TOKEN"
+    api_url: Address = "https://api.github.com"
+
+    token: SecretStr | None = Field(default=None, exclude=True)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.repository and self.token)
 
 
 class Config(_Frozen):
@@ -189,6 +237,8 @@ class Config(_Frozen):
     people: dict[str, Person] = {}
     roles: Roles = Roles()
     providers: dict[str, Provider] = {}
+    sentry: Sentry = Sentry()
+    github: GitHub = GitHub()
     time_zone: str = ""
     """Zone of the local times in a post-incident report, for example Europe/Berlin; empty: the host's."""
     log_json: bool = True
@@ -234,11 +284,8 @@ class Config(_Frozen):
         held: list[SecretStr | None] = [self.slack.bot_token, self.slack.app_token, self.slack.signing_secret]
         for target in self.target.values():
             held += [target.deploy_key, target.gmail_token, target.whatsapp_secret, target.chat_token]
+        held += [self.sentry.token, self.github.token, *(provider.key for provider in self.providers.values())]
         return tuple(s.get_secret_value() for s in held if s is not None)
-
-    def environment(self, name: str) -> str | None:
-        """Value of one named environment variable (for optional outside clients)."""
-        return os.environ.get(name)
 
 
 def load(path: str | Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config | None:
@@ -279,9 +326,16 @@ def build(
             name: {**body, "name": name, **_secrets(body, env, _TARGET_SECRETS)} if isinstance(body, dict) else body
             for name, body in targets.items()
         }
-    slack = raw.get("slack", {})
-    if isinstance(slack, dict):
-        raw["slack"] = {**slack, **_secrets(slack, env, _SLACK_SECRETS)}
+    providers = raw.get("providers")
+    if isinstance(providers, dict):
+        raw["providers"] = {
+            name: {**body, **_secrets(body, env, _PROVIDER_SECRETS)} if isinstance(body, dict) else body
+            for name, body in providers.items()
+        }
+    for section, names in _SECTION_SECRETS.items():
+        body = raw.get(section, {})
+        if isinstance(body, dict):
+            raw[section] = {**body, **_secrets(body, env, names)}
     try:
         return Config(**raw, source=file)
     except ValidationError as error:
@@ -308,18 +362,25 @@ _SLACK_SECRETS = {
     "app_token": "SLACK_APP_TOKEN",
     "signing_secret": "SLACK_SIGNING_SECRET",
 }
+_PROVIDER_SECRETS: dict[str, str | None] = {"key": None}
+_SECTION_SECRETS: dict[str, dict[str, str]] = {
+    "slack": _SLACK_SECRETS,
+    "sentry": {"token": "SENTRY_AUTH_TOKEN"},
+    "github": {"token": "GITHUB_TOKEN"},
+}
 
 
 def _no_secrets(raw: Mapping[str, Any], text: str, file: Path | None) -> None:
     """Refuse secret values in the file itself, before anything could print them (R36)."""
-    slack = raw.get("slack")
     places: list[tuple[str, ...]] = []
-    if isinstance(slack, dict):
-        places += [("slack", name) for name in _SLACK_SECRETS if name in slack]
-    targets = raw.get("target")
-    for name, body in targets.items() if isinstance(targets, dict) else ():
-        if isinstance(body, dict):
-            places += [("target", name, secret) for secret in _TARGET_SECRETS if secret in body]
+    for section, names in _SECTION_SECRETS.items():
+        body = raw.get(section)
+        places += [(section, name) for name in names if isinstance(body, dict) and name in body]
+    for section, secrets in (("target", _TARGET_SECRETS), ("providers", _PROVIDER_SECRETS)):
+        tables = raw.get(section)
+        for name, body in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(body, dict):
+                places += [(section, name, secret) for secret in secrets if secret in body]
     if places:
         lines = [
             f"{file or 'configuration'}:{_line_of(text, list(path)) or '?'}: {'.'.join(path)}: "

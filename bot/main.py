@@ -143,7 +143,7 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock)
+    watch = Watch(bot.world.store, bot.world.clock, keeper=bot.world.keeper, escalation=config.slack.alert_channel)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
     bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False

@@ -15,10 +15,10 @@ from bot.clock import Clock
 from bot.command import Outcome
 from bot.config import Config, Target
 from bot.errors import SendcatError, Unreachable
+from bot.incidents.keeper import Keeper
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
-from bot.incidents.keeper import Keeper
 from bot.store import incidents
 from bot.store.database import Store
 from playbooks.book import Book

@@ -1,4 +1,4 @@
-"""Checks a page may name as ``check:<name>``: evidence that no single read gives. A closed set; `bot.walk.checks` does them."""
+"""Checks a page may name as ``check:<name>``: evidence that no single read gives; a closed set, done by `bot.walk`."""
 
 from __future__ import annotations
 

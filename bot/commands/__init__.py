@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bot.catalog import Catalog
 from bot.commands import (
+    checklist,
     diagnose,
     doctor,
     drill,
     help,
+    incident,
     inspect,
     owners,
     playbook,
@@ -15,6 +17,7 @@ from bot.commands import (
     snapshot,
     status,
     stop,
+    timeline,
     triage,
 )
 
@@ -28,6 +31,9 @@ ALL = (
     diagnose.COMMAND,
     inspect.COMMAND,
     playbook.COMMAND,
+    *incident.COMMANDS,
+    *timeline.COMMANDS,
+    *checklist.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bot.config import Config
     from bot.incidents.picture import Picture
     from bot.run import Run
-    from bot.store.checklist import Item
+    from bot.store.checklist import Item, Verb
     from bot.store.incidents import Incident
     from bot.store.tx import Tx
 
@@ -104,7 +104,7 @@ def _item(items: dict[str, Item], key: str) -> Item:
     )
 
 
-async def _mark(run: Run, incident: Incident, item: Item, verb: str, **said: str | None) -> Picture:
+async def _mark(run: Run, incident: Incident, item: Item, verb: Verb, **said: str | None) -> Picture:
     from bot.incidents import hand, remind
     from bot.store import checklist
 
@@ -113,7 +113,7 @@ async def _mark(run: Run, incident: Incident, item: Item, verb: str, **said: str
             tx,
             incident.id,
             item.key,
-            verb,  # type: ignore[arg-type]
+            verb,
             by=run.who.actor.account,
             person=run.who.person,
             basis=item.found.basis,

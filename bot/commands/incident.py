@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
-from bot.card import Card, Tone, when
+from bot.card import Card, Form, Tone, when
 from bot.card import Field as Question
-from bot.card import Form
 from bot.card import channel as mention_channel
 from bot.card import who as mention
 from bot.command import Args, Command, Outcome
@@ -75,7 +74,9 @@ async def _open(run: Run, args: OpenArgs) -> Outcome:
     red = await _red_endpoints(run, triage) if triage is not None else ()
     known = await world.store.read(lambda conn: artifacts.latest(conn, "snapshot", run.target.name))
     before = {"baseline": disk.baseline_now(), "snapshot": known.name if known else None}
-    title = words.said(args.title, world.masker, world.scrubber, 120) or _headline(triage) or "what is wrong is not named"
+    title = (
+        words.said(args.title, world.masker, world.scrubber, 120) or _headline(triage) or "what is wrong is not named"
+    )
     cause = words.said(args.cause, world.masker, world.scrubber, 160) or _cause(triage)
 
     def write(tx: Tx) -> Incident:

@@ -39,7 +39,9 @@ async def _show(run: Run, args: TimelineArgs) -> Outcome:
     lines = [f"{when(e.event_ms)} {mention(e.author)}: {e.text}" for e in newest]
     earlier = "\n".join(_line(entry) for entry in seen.entries[:-SHOWN])
     kinds = await run.world.store.read(lambda conn: incidents.entry_count(conn, incident.id))
-    counted = ", ".join(f"{count} of {name}s" if name != "system" else f"{count} of the bot" for name, count in kinds.items())
+    counted = ", ".join(
+        f"{count} of {name}s" if name != "system" else f"{count} of the bot" for name, count in kinds.items()
+    )
     card = Card(
         title=f"Timeline of {incident.id}: {len(seen.entries)} entries",
         lead=incident.title,

@@ -98,5 +98,3 @@ async def drawn(run: Run, incident: str) -> Picture:
 def here(run: Run, incident: Incident) -> bool:
     """Whether the asker sits in the incident's channel, where its cards stand already."""
     return run.op.place.channel is not None and run.op.place.channel == incident.channel
-
-

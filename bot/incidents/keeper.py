@@ -66,6 +66,10 @@ class Keeper:
         self._wake.set()
         self._task = asyncio.create_task(self._keep(), name="incidents")
 
+    def wake(self) -> None:
+        """Look again: time has passed, so ages on the cards may have changed."""
+        self._wake.set()
+
     async def stop(self) -> None:
         """Draw what is still to be drawn, and end."""
         for forget in self._forget:

@@ -29,13 +29,19 @@ def forms(db: Database) -> None:
     db.conn.execute("ALTER TABLE offers ADD COLUMN form TEXT")
 
 
+def walks(db: Database) -> None:
+    """Playbooks under way, step by step."""
+    for statement in _WALKS:
+        db.conn.execute(statement)
+
+
 def incidents(db: Database) -> None:
     """Incidents, their timelines, checklists and reminders."""
     for statement in incident_tables.STATEMENTS:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, forms, incidents)
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, incidents)
 """In order, append only."""
 
 
@@ -232,6 +238,37 @@ _FIRST = (
         at_ms INTEGER NOT NULL,
         op TEXT REFERENCES ops (id),
         PRIMARY KEY (schedule, slot_ms)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_WALKS = (
+    """
+    CREATE TABLE walks (
+        id TEXT PRIMARY KEY,
+        page TEXT NOT NULL,
+        target TEXT NOT NULL,
+        channel TEXT,
+        card_op TEXT NOT NULL REFERENCES ops (id),
+        by TEXT NOT NULL,
+        started_ms INTEGER NOT NULL,
+        before TEXT,
+        seen TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(seen)),
+        ended_ms INTEGER,
+        ended_by TEXT CHECK ((ended_ms IS NULL) = (ended_by IS NULL))
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX walks_open ON walks (page, target, coalesce(channel, '')) WHERE ended_ms IS NULL",
+    """
+    CREATE TABLE walk_steps (
+        walk TEXT NOT NULL REFERENCES walks (id),
+        number INTEGER NOT NULL CHECK (number > 0),
+        state TEXT NOT NULL CHECK (state IN ('open', 'running', 'done', 'skipped', 'failed', 'unclear')),
+        by TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        op TEXT REFERENCES ops (id),
+        lines TEXT NOT NULL CHECK (json_valid(lines)),
+        PRIMARY KEY (walk, number)
     ) STRICT, WITHOUT ROWID
     """,
 )
