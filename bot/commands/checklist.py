@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -57,7 +57,7 @@ def _answer(run: Run, seen: Picture, title: str) -> Card:
     )
 
 
-def _data(seen: Picture) -> dict[str, object]:
+def _data(seen: Picture) -> dict[str, Any]:
     from bot.incidents import board
 
     answered, asked = board.counts(seen)

@@ -6,7 +6,7 @@ rules 1 and 11).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
@@ -225,7 +225,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     return done(live.card(seen), **_data(seen))
 
 
-def _data(seen: Picture) -> dict[str, object]:
+def _data(seen: Picture) -> dict[str, Any]:
     from bot.incidents import board
 
     incident = seen.incident
@@ -320,12 +320,10 @@ async def _update(run: Run, args: UpdateArgs) -> Outcome:
 
     incident = await hand.which(run, args.incident)
     tame = run.world.masker, run.world.scrubber
-    wanted = {
-        "severity": args.severity,
-        "cause": None if args.cause is None else words.said(args.cause, *tame, 160),
-        "endpoints": None if args.endpoints is None else paths(args.endpoints),
-        "next decision": None if args.next is None else words.said(args.next, *tame, 200),
-    }
+    cause = None if args.cause is None else words.said(args.cause, *tame, 160)
+    affected = None if args.endpoints is None else tuple(sorted(paths(args.endpoints)))
+    then = None if args.next is None else words.said(args.next, *tame, 200)
+    wanted = {"severity": args.severity, "cause": cause, "endpoints": affected, "next decision": then}
     standing = {
         "severity": incident.severity,
         "cause": incident.cause,
@@ -342,16 +340,16 @@ async def _update(run: Run, args: UpdateArgs) -> Outcome:
             tx,
             incident.id,
             severity=args.severity,
-            cause=wanted["cause"],  # type: ignore[arg-type]
-            endpoints=wanted["endpoints"],  # type: ignore[arg-type]
-            next_step=wanted["next decision"],  # type: ignore[arg-type]
+            cause=cause,
+            endpoints=affected,
+            next_step=then,
         )
         _event(tx, run, incident.id, "updated", said)
         remind.begin_updates(tx, incident)
 
     await run.world.store.write(write)
     card = Card(title=f"{incident.id} is updated", tone=Tone.OK, lead=said)
-    return done(card, incident=incident.id, **{name.replace(" ", "_"): value for name, value in news.items()})
+    return done(card, incident=incident.id, changed=sorted(news))
 
 
 class HandoffArgs(Args):

@@ -18,7 +18,7 @@ import structlog
 from bot.card import Card
 from bot.clock import Clock
 from bot.errors import SendcatError
-from bot.incidents import board, disk, items, live, picture
+from bot.incidents import board, disk, items, live, picture, remind
 from bot.incidents.picture import Picture
 from bot.redact import inert
 from bot.store import checklist, incidents, offers, outbox
@@ -56,6 +56,7 @@ class Keeper:
         self._folders = (artifact_dir, runbook_dir)
         self.commands = frozenset(commands)
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._forget: list[Callable[[], None]] = []
         self._drawn: dict[str, Card] = {}
@@ -102,25 +103,29 @@ class Keeper:
             await self.redraw_one(incident.id)
 
     async def redraw_one(self, incident_id: str) -> Picture | None:
-        """One incident: entries of the system, what the facts say to its checklist, its cards."""
-        seen = await self.look(incident_id)
-        if seen is None:
-            return None
+        """One incident: entries of the system, what the facts say to its checklist, its cards.
+
+        One at a time, so that an older picture never overwrites the card of a newer one.
+        """
+        async with self._turn:
+            seen = await self.look(incident_id)
+            return None if seen is None else await self._bring_up(seen)
+
+    async def _bring_up(self, seen: Picture) -> Picture:
+        incident = seen.incident
         news = unwritten(seen)
         found = None
         if seen.checklist_begun and seen.incident.open:
             facts = await asyncio.to_thread(disk.read, seen, *self._folders)
             found = items.look(seen, facts)
         if news or (found is not None and any(i.found != found.get(i.key) for i in seen.items)):
-            await self._store.write(lambda tx: self._note(tx, seen.incident, news, found))
-            seen = await self.look(incident_id)
-        assert seen is not None  # an incident is never removed
-        cards = {live.key(incident_id): live.card(seen)}
+            await self._store.write(lambda tx: self._note(tx, incident, news, found))
+            seen = await self.look(incident.id) or seen
+        cards = {live.key(incident.id): live.card(seen)}
         if seen.checklist_begun:
-            cards[board.key(incident_id)] = board.card(seen)
+            cards[board.key(incident.id)] = board.card(seen)
         fresh = {key: card for key, card in cards.items() if self._drawn.get(key) != card}
-        if fresh and seen.incident.channel is not None:
-            incident = seen.incident
+        if fresh and incident.channel is not None:
             await self._store.write(lambda tx: [put(tx, incident, key, card) for key, card in fresh.items()])
             self._drawn |= fresh
         return seen
@@ -145,6 +150,7 @@ class Keeper:
             )
         if found is not None:
             checklist.look(tx, incident.id, found)
+            remind.begin_items(tx, incident)
 
 
 def put(tx: Tx, incident: Incident, key: str, card: Card) -> Card:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from sqlite3 import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.incidents.changes import Change, recorded
 from bot.store import checklist, chronicle, incidents, reminders
@@ -14,6 +13,9 @@ from bot.store.chronicle import Deed, Offered, Ruling
 from bot.store.incidents import Entry, Incident
 from bot.store.reminders import Reminder
 from slo.verdict import Verdict
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 
 @dataclass(frozen=True)
