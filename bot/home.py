@@ -170,9 +170,7 @@ def _runs(conn: Connection, catalog: Catalog, now_ms: int) -> Part:
         tone = _TONES.get(str(op.verdict), _ENDS.get(op.state, Tone.OK))
         word = str(op.verdict or op.state)
         ended = ago(now_ms - (op.finished_ms or op.created_ms))
-        lines.append(
-            (Line(f"{word} · {op.command} {op.id}{_on(op)} · {mention(op.by.account)} {ended}", tone), op.id)
-        )
+        lines.append((Line(f"{word} · {op.command} {op.id}{_on(op)} · {mention(op.by.account)} {ended}", tone), op.id))
     return Part("Recent runs", _with_cards(conn, lines), "Nothing has run yet.")
 
 

@@ -46,6 +46,7 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
     from playbooks.diagnosis import diagnose
 
     course = Course(run, "Triage", (SNAPSHOT, PROBE, DRILL, CAUSE))
+    await run.pin()
     found = Evidence()
 
     async def attempt(label: str, line: str, work: Any) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bot.card import SYMBOL, Attachment, Button, Card, Cell, Fact, Link, Step, Table, Tone
+from bot.card import SYMBOL, Attachment, Button, Card, Cell, Fact, Step, Table, Tone
 from bot.slack.text import literal, mrkdwn, plain, width
 
 Block = dict[str, Any]

@@ -33,7 +33,9 @@ class Shortcut:
 
 
 SHORTCUTS = (
-    Shortcut("triage", "Start Sendcat triage", "message", "Run the first five minutes in this message's thread", "triage"),
+    Shortcut(
+        "triage", "Start Sendcat triage", "message", "Run the first five minutes in this message's thread", "triage"
+    ),
     Shortcut(
         "timeline.add",
         "Add to timeline",

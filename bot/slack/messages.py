@@ -73,7 +73,9 @@ def _explained(error: BaseException) -> Refused | Unreachable:
         return _missing()
     if word in _CLOSED:
         return Refused(f"The bot may not read there: {word}.", then="in the channel: /invite @sendcat")
-    return Unreachable(f"Slack does not show the message: {word or type(error).__name__}.", then="try again in a minute")
+    return Unreachable(
+        f"Slack does not show the message: {word or type(error).__name__}.", then="try again in a minute"
+    )
 
 
 def _missing() -> Refused:

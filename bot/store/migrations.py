@@ -27,7 +27,15 @@ def forms(db: Database) -> None:
     db.conn.execute("ALTER TABLE offers ADD COLUMN form TEXT")
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, forms)
+def pins(db: Database) -> None:
+    """A message may be pinned: whether it should be, whether Slack has it so, and when to try again."""
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin_due_ms INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX outbox_pins ON outbox (channel, id) WHERE pin OR pinned")
+
+
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, pins)
 """In order, append only."""
 
 
