@@ -12,15 +12,15 @@ from collections.abc import Awaitable
 import structlog
 
 from bot.authority import LOCAL, Decision, Standing, Who, decide, resolve
-from bot.card import Card, Form, Tone, stop_button, when
+from bot.card import Card, Form, Link, Tone, stop_button, when
 from bot.card import who as mention
 from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
 from bot.errors import Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
 from bot.home import Home, Homes
-from bot.run import put_card, refused_card
-from bot.store import audit, inbox, offers, ops
+from bot.run import card_key, put_card, refused_card
+from bot.store import audit, inbox, offers, ops, outbox
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import Op
 from bot.store.tx import Tx
@@ -112,7 +112,7 @@ class Desk:
             return Reply(op=delivery.op, duplicate=True, card=_again(delivery))
         assert op is not None
         if op.by != ask.by or op.line != plan.line or op.state != "accepted":
-            return Reply(op=op.id, card=_running(op))
+            return Reply(op=op.id, card=_running(op, await self._address(op)))
         return Reply(op=op.id)
 
     def _asking(self, ask: Ask) -> AnyCommand | None:
@@ -159,6 +159,11 @@ class Desk:
         target = plan.target.name if plan.target else None
         ask = ask.model_copy(update={"line": line, "fields": {}, "target": target})
         return ask, self.catalog.plan(line, self.world.config, target=target)
+
+    async def _address(self, op: Op) -> str:
+        """Where the card of a run stands; empty when it was not posted yet."""
+        letter = await self.world.store.read(lambda conn: outbox.by_key(conn, card_key(op)))
+        return self.world.messages.address(letter.channel, letter.ts) if letter is not None and letter.ts else ""
 
     def decide(self, plan: Plan, who: Who, place: Place) -> Decision:
         """The table's word on a plan; asked when it is accepted and again when it takes effect (R9)."""
@@ -283,10 +288,11 @@ def _again(delivery: inbox.Delivery) -> Card:
     )
 
 
-def _running(op: Op) -> Card:
+def _running(op: Op, address: str) -> Card:
     return Card(
         title=f"Already running: {op.command} {op.id}",
         tone=Tone.RUNNING,
         lead=f"Started by {mention(op.by.account)} at {when(op.created_ms)}; its card shows the course.",
+        links=(Link(label="Open its card", url=address),) if address else (),
         final=True,
     )

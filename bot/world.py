@@ -47,6 +47,9 @@ class Messages(Protocol):
     async def read(self, channel: str, ts: str) -> Said:
         """Raises `Refused` when there is no such message or the bot may not read it, `Unreachable` without Slack."""
 
+    def address(self, channel: str, ts: str) -> str:
+        """Where a message of ours stands, as a link; empty as long as the workspace's address is not known."""
+
 
 class Directory(Protocol):
     """What a workspace says of an account (safety.md, R7, R8)."""
@@ -73,6 +76,9 @@ class NoMessages:
 
     async def read(self, channel: str, ts: str) -> Said:
         raise Unreachable("Slack is not connected to this process.", then="add it in Slack, or: sendcat incident note")
+
+    def address(self, channel: str, ts: str) -> str:
+        return ""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class OpenArgs(Args):
 async def _open(run: Run, args: OpenArgs) -> Outcome:
     from bot.incidents import disk, hand, keeper, live, picture, remind, words
     from bot.run import done
-    from bot.store import artifacts, audit, chronicle, incidents
+    from bot.store import artifacts, audit, chronicle, incidents, pins
 
     channel = _channel(run, args)
     world = run.world
@@ -102,6 +102,7 @@ async def _open(run: Run, args: OpenArgs) -> Outcome:
         seen = picture.gather(tx.db, incident.id, commands, tx.now_ms)
         assert seen is not None
         keeper.put(tx, incident, live.key(incident.id), live.card(seen))
+        pins.pin(tx, live.key(incident.id))
         return incident
 
     incident = await world.store.write(write)
@@ -422,11 +423,11 @@ class CloseArgs(Args):
 
 async def _close(run: Run, args: CloseArgs) -> Outcome:
     """Refused while a required item of the checklist is open, naming it (ux.md, sketch 4)."""
-    from bot.incidents import board, hand
+    from bot.incidents import board, hand, live
     from bot.incidents.items import LABELS
     from bot.incidents.publish import publish
     from bot.run import done
-    from bot.store import checklist, incidents, reminders
+    from bot.store import checklist, incidents, pins, reminders
 
     incident = await hand.which(run, args.incident)
     if not incident.open:
@@ -451,6 +452,7 @@ async def _close(run: Run, args: CloseArgs) -> Outcome:
         shut = incidents.close(tx, incident.id, run.who.actor.account)
         _event(tx, run, incident.id, "closed", "incident closed: every item of the checklist is answered")
         reminders.end(tx, incident.id)
+        pins.pin(tx, live.key(incident.id), wanted=False)
         return shut
 
     shut = await run.world.store.write(write)

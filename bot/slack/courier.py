@@ -101,6 +101,14 @@ class Courier:
             outcome = await outcome_of(said)
         return Outcome(outcome.how, None, None, outcome.error, outcome.retry_s)
 
+    async def pin(self, channel: str, ts: str, wanted: bool) -> Outcome:
+        """Pin a message of ours, or take the pin away. To repeat it does no harm: what is so already is ``sent``."""
+        hung = {"channel": channel, "timestamp": ts}
+        outcome = await outcome_of(self._client.pins_add(**hung) if wanted else self._client.pins_remove(**hung))
+        if outcome.error in ("already_pinned", "no_pin"):
+            return Outcome("sent")
+        return Outcome("unreachable", error=outcome.error) if outcome.how == "unclear" else outcome
+
     async def direct(self, user: str) -> str | None:
         """The direct conversation with a person, by id; None when it cannot be opened now."""
         if user not in self._directs:

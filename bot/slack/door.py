@@ -75,7 +75,7 @@ class SlackDoor:
         self.client = web_client(config)
         self.identity = Identity(team=config.slack.team_id)
         self.directory = Directory(self.client, config, clock)
-        self.messages = Messages(self.client)
+        self.messages = Messages(self.client, origin=lambda: self.identity.url)
         self.poster = Poster(store, Courier(self.client), clock, artifact_dir=config.artifact_dir)
         self.homes = HomeTab(desk, self.client, store, clock, origin=lambda: self.identity.url)
         self.socket: Socket | None = None

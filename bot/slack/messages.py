@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +21,14 @@ _CLOSED = frozenset({"channel_not_found", "not_in_channel", "missing_scope", "no
 class Messages:
     """One message at a time; top level first, then inside threads, since an event names no thread."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(self, client: AsyncWebClient, origin: Callable[[], str | None] = lambda: None) -> None:
         self._client = client
+        self._origin = origin
+
+    def address(self, channel: str, ts: str) -> str:
+        """The permalink of a message, made without asking Slack: it must be there within an acknowledgement."""
+        origin = self._origin()
+        return f"{origin.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}" if origin else ""
 
     async def read(self, channel: str, ts: str) -> Said:
         """The message. Raises `Refused` when it is not there or the bot may not read there, else `Unreachable`."""

@@ -73,6 +73,11 @@ class _Interaction(_Wire):
     team: _Ref | None = None
     api_app_id: Id
 
+    @property
+    def home(self) -> str | None:
+        """The workspace of the person, not the one they are in."""
+        return self.user.team_id or (self.team.id if self.team else None)
+
 
 class Click(_Interaction):
     """A press on a button or a menu."""
