@@ -97,7 +97,7 @@ async def _add(run: Run, args: AddArgs) -> Outcome:
     text = words.said(said.text, run.world.masker, run.world.scrubber) or "a message without words"
     account = run.who.actor.account
     note = words.said(args.note, run.world.masker, run.world.scrubber)
-    link = said.link if words.is_link(said.link) else None
+    link = said.link if words.is_permalink(said.link) else None
 
     def write(tx: Tx) -> bool:
         new = incidents.add_entry(

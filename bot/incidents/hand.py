@@ -73,7 +73,7 @@ async def facts(run: Run, seen: Picture) -> Disk:
 
 async def looked(run: Run, incident: Incident) -> tuple[Picture, Disk]:
     """Begin the checklist or look at it again: every item checked against the facts, reminders where they are due."""
-    seen = await picture_of(run, incident.id)
+    seen = await drawn(run, incident.id)
     stands = await facts(run, seen)
     if not incident.open:
         return seen, stands
@@ -89,7 +89,7 @@ async def looked(run: Run, incident: Incident) -> tuple[Picture, Disk]:
 
 async def drawn(run: Run, incident: str) -> Picture:
     """Bring the cards of an incident up to its state now, without waiting for the keeper's turn."""
-    seen = await keeper_of(run).redraw_one(incident)
+    seen = await keeper_of(run).redraw_one(incident, urgent=True)
     if seen is None:
         raise Unknown(f"There is no incident {inert(incident, 20)}.")
     return seen

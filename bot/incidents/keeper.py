@@ -102,16 +102,17 @@ class Keeper:
         for incident in await self._store.read(incidents.unsettled):
             await self.redraw_one(incident.id)
 
-    async def redraw_one(self, incident_id: str) -> Picture | None:
+    async def redraw_one(self, incident_id: str, *, urgent: bool = False) -> Picture | None:
         """One incident: entries of the system, what the facts say to its checklist, its cards.
 
-        One at a time, so that an older picture never overwrites the card of a newer one.
+        One at a time, so that an older picture never overwrites the card of a newer one. ``urgent`` when somebody has
+        just pressed or typed: a click changes the card at once (ux.md, rule 5).
         """
         async with self._turn:
             seen = await self.look(incident_id)
-            return None if seen is None else await self._bring_up(seen)
+            return None if seen is None else await self._bring_up(seen, urgent)
 
-    async def _bring_up(self, seen: Picture) -> Picture:
+    async def _bring_up(self, seen: Picture, urgent: bool) -> Picture:
         incident = seen.incident
         news = unwritten(seen)
         found = None
@@ -126,7 +127,9 @@ class Keeper:
             cards[board.key(incident.id)] = board.card(seen)
         fresh = {key: card for key, card in cards.items() if self._drawn.get(key) != card}
         if fresh and incident.channel is not None:
-            await self._store.write(lambda tx: [put(tx, incident, key, card) for key, card in fresh.items()])
+            await self._store.write(
+                lambda tx: [put(tx, incident, key, card, urgent=urgent) for key, card in fresh.items()]
+            )
             self._drawn |= fresh
         return seen
 
@@ -153,13 +156,13 @@ class Keeper:
             remind.begin_items(tx, incident)
 
 
-def put(tx: Tx, incident: Incident, key: str, card: Card) -> Card:
+def put(tx: Tx, incident: Incident, key: str, card: Card, *, urgent: bool = False) -> Card:
     """Put a card of an incident into the outbox: one message for each key, edited in place."""
     minted = offers.mint(tx, card, None, incident.channel)
     if incident.channel is not None:
         owner = incident.opened_by
         user = owner.removeprefix("slack:") if owner.startswith("slack:") else None
-        outbox.put(tx, key, channel=incident.channel, kind="card", card=minted, user=user)
+        outbox.put(tx, key, channel=incident.channel, kind="card", card=minted, user=user, urgent=urgent)
     return minted
 
 

@@ -10,6 +10,9 @@ from bot.redact import Masker, Scrubber, inert
 
 MAX_TEXT = 300
 _LINK = re.compile(r"https://[A-Za-z0-9.-]{1,200}(?::\d{1,5})?/[A-Za-z0-9._~/?#=&%:+,@-]{0,600}")
+_PERMALINK = re.compile(
+    r"https?://[A-Za-z0-9.:-]{1,200}/archives/[A-Z0-9]{3,30}/p[0-9]{11,17}(?:\?[A-Za-z0-9_.=&-]{0,100})?"
+)
 _MENTION = re.compile(r"<@(?P<live>[UW][A-Z0-9]{2,})(?:\|[^>]*)?>|@?(?P<bare>[UW][A-Z0-9]{5,})")
 
 
@@ -22,6 +25,11 @@ def said(text: str, masker: Masker, scrubber: Scrubber, limit: int = MAX_TEXT) -
 def is_link(text: str) -> bool:
     """Whether this is an address that may stand as a live link: https, plain characters, no credentials."""
     return _LINK.fullmatch(text) is not None and "@" not in text.split("/")[2]
+
+
+def is_permalink(text: str) -> bool:
+    """Whether this is the address of a message, as Slack gives it."""
+    return _PERMALINK.fullmatch(text) is not None
 
 
 def account(text: str, config: Config) -> str:
