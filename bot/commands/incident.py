@@ -6,7 +6,7 @@ rules 1 and 11).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
@@ -17,7 +17,6 @@ from bot.card import who as mention
 from bot.command import Args, Command, Outcome
 from bot.errors import Refused, SendcatError, Unknown
 from bot.redact import inert
-from bot.store.incidents import Severity
 from slo.scenarios import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from bot.store.ops import Op
     from bot.store.tx import Tx
 
+Severity = Literal["sev1", "sev2", "sev3"]
 LOOK_BACK_MS = 2 * 3_600_000
 """A failing triage of the channel is taken as the beginning when it is at most this old."""
 
@@ -64,7 +64,7 @@ class OpenArgs(Args):
 async def _open(run: Run, args: OpenArgs) -> Outcome:
     from bot.incidents import disk, hand, keeper, live, picture, remind, words
     from bot.run import done
-    from bot.store import artifacts, audit, chronicle, incidents, pins
+    from bot.store import artifacts, chronicle, incidents, pins
 
     channel = _channel(run, args)
     world = run.world
@@ -94,7 +94,7 @@ async def _open(run: Run, args: OpenArgs) -> Outcome:
             cause=cause,
             endpoints=paths(args.endpoints) or red,
             began_ms=began,
-            opened_seq=audit.head(tx.db)[0],
+            opened_seq=chronicle.seq_before(tx.db, tx.now_ms if began is None else began),
             before=before,
         )
         _event(tx, run, incident.id, "opened", f"incident opened: {title}")

@@ -18,7 +18,7 @@ import structlog
 from bot.card import Card
 from bot.clock import Clock
 from bot.errors import SendcatError
-from bot.incidents import board, disk, items, live, picture, remind
+from bot.incidents import board, changes, disk, items, live, picture, remind
 from bot.incidents.picture import Picture
 from bot.redact import inert
 from bot.store import checklist, incidents, offers, outbox
@@ -170,8 +170,12 @@ def unwritten(seen: Picture) -> list[News]:
     """Operations that have ended and decisions that were made, where the timeline does not tell of them yet."""
     known = {entry.key for entry in seen.entries}
     told = [_of_deed(deed) for deed in seen.deeds if deed.finished_ms is not None]
-    told += [_of_ruling(ruling) for ruling in seen.rulings if ruling.phase == "decision"]
+    told += [_of_ruling(ruling) for ruling in seen.rulings if ruling.phase == "decision" or _is_step(ruling)]
     return [news for news in told if news.key not in known]
+
+
+def _is_step(ruling: Ruling) -> bool:
+    return changes.change_of(ruling) is not None and ruling.outcome in changes.TOLD
 
 
 def _of_deed(deed: Deed) -> News:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
 
@@ -17,8 +17,8 @@ from slo.verdict import Verdict
 
 MOST = 500
 """Operations of one incident that are looked at; the newest."""
-CHANGING = ("mutate", "tune", "undo", "pause", "resume", "break-glass")
-"""Rows of the authority table whose carrying out changed something outside the bot."""
+CHANGING = ("mutate", "pause", "resume", "break-glass")
+"""Rows of the authority table whose carrying out changed something; tuning changes name themselves in their detail."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Ruling:
     outcome: str
     why: str
     op: str | None
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,20 @@ def rulings(conn: Connection, incident: Incident) -> tuple[Ruling, ...]:
     rows = conn.execute(
         """
         SELECT seq, phase, at_ms, actor, action, coalesce(object, ''), coalesce(outcome, ''),
-               coalesce(json_extract(body, '$.why'), ''), op
+               coalesce(json_extract(body, '$.why'), ''), op, coalesce(json_extract(body, '$.detail'), '{}')
         FROM audit
         WHERE seq > :seq AND at_ms <= :until
           AND (target = :target OR op IN (SELECT id FROM ops WHERE channel = :channel))
-          AND (phase = 'decision' OR (phase = 'result' AND action IN (SELECT value FROM json_each(:changing))))
+          AND (phase = 'decision' OR json_extract(body, '$.detail.change') IS NOT NULL
+               OR (phase = 'result' AND action IN (SELECT value FROM json_each(:changing))))
         ORDER BY seq DESC LIMIT :most
         """,
         _values(incident, seq=incident.opened_seq, changing=json.dumps(CHANGING), most=MOST),
     )
-    return tuple(reversed([Ruling(*row) for row in rows]))
+    found = []
+    for *told, detail in rows:
+        found.append(Ruling(*told, json.loads(detail)))
+    return tuple(reversed(found))
 
 
 def offered(conn: Connection, incident: Incident, now_ms: int) -> tuple[Offered, ...]:
@@ -128,6 +133,12 @@ def began_ms(conn: Connection, channel: str | None, target: str | None, since_ms
         "AND created_ms >= :since",
         {"channel": channel, "target": target, "since": since_ms},
     ).fetchone()[0]
+    return found
+
+
+def seq_before(conn: Connection, at_ms: int) -> int:
+    """Number of the newest audit record from before a moment; 0 when there is none."""
+    found: int = conn.execute("SELECT coalesce(max(seq), 0) FROM audit WHERE at_ms < ?", (at_ms,)).fetchone()[0]
     return found
 
 

@@ -45,7 +45,7 @@ class Incident:
     opened_by: str
     opened_ms: int
     opened_seq: int
-    """Number of the newest audit record when it was opened."""
+    """Number of the newest audit record from before it began."""
     before: dict[str, Any]
     """What was true before it: the SLO baseline, and the name of the newest snapshot of the target."""
     closed_by: str | None

@@ -64,7 +64,8 @@ async def test_triage_offers_to_open_an_incident_which_begins_with_that_triage(s
     assert stage.bot is not None
     found = await stage.bot.world.store.read(lambda conn: incidents.get(conn, "i-1"))
     entries = await stage.bot.world.store.read(lambda conn: incidents.timeline(conn, "i-1"))
-    assert found is not None and found.began_ms < found.opened_ms
+    assert found is not None
+    assert found.began_ms < found.opened_ms
     assert [e.key.partition(":")[0] for e in entries] == ["op", "opened"]
 
 
@@ -116,7 +117,8 @@ async def test_adding_a_message_twice_is_harmless_and_keeps_its_time_author_and_
         (f"slack:{RELMGR}", "the provider answers again", f"slack:{ONCALL}")
     ]
     assert kept[0].event_ms == int(float(ts) * 1000)
-    assert kept[0].link and ts.replace(".", "") in kept[0].link
+    assert kept[0].link
+    assert ts.replace(".", "") in kept[0].link
 
 
 async def test_handing_over_is_reading_one_card(stage: Stage) -> None:

@@ -99,7 +99,8 @@ def test_an_answer_is_void_when_what_it_rested_on_has_changed(tx: Tx) -> None:
     checklist.mark(tx, "i-1", "drill", "reopen", by=RELMGR, basis="")
 
     drill = next(item for item in checklist.items(tx.db, "i-1") if item.key == "drill")
-    assert drill.open and [mark.verb for mark in drill.marks] == ["confirm", "reopen"]
+    assert drill.open
+    assert [mark.verb for mark in drill.marks] == ["confirm", "reopen"]
 
 
 def test_items_wait_for_their_owner_or_for_who_holds_the_incident(tx: Tx) -> None:
@@ -110,7 +111,8 @@ def test_items_wait_for_their_owner_or_for_who_holds_the_incident(tx: Tx) -> Non
     assert [item.key for item in waiting.for_person(tx.db, {ONCALL}).items] == ["drill"]
     theirs = waiting.for_person(tx.db, {RELMGR, "os:relmgr"})
     assert [item.key for item in theirs.items] == ["sentry"]
-    assert theirs.mine == () and [i.id for i in theirs.incidents] == ["i-1"]
+    assert theirs.mine == ()
+    assert [i.id for i in theirs.incidents] == ["i-1"]
 
 
 def ticks(tx: Tx, *minutes: int) -> list[int]:
