@@ -37,6 +37,12 @@ class Plan:
     action: str
     target: Target | None
 
+    @property
+    def quiet(self) -> bool:
+        """Whether only the asker is answered."""
+        decides = self.command.quiet_for
+        return decides(self.args) if decides is not None else self.command.quiet
+
 
 class Catalog:
     """Commands by name. Building it checks that each has a row in the table of authority (safety.md, R7)."""

@@ -108,13 +108,15 @@ class Reply(BaseModel):
 class Outcome:
     """How a run ended: the final card, the verdict (None when nothing was judged), the exit status, the data.
 
-    ``data`` is what ``--json`` prints; it holds nothing that may not be seen.
+    ``data`` is what ``--json`` prints; it holds nothing that may not be seen. ``silent``: the answer stands on a card
+    that is there already, so the asker is told nothing more.
     """
 
     card: Card
     exit_status: int
     verdict: Verdict | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    silent: bool = False
 
 
 EXIT: dict[Verdict | None, int] = {None: 0, Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
@@ -158,6 +160,8 @@ class Command(Generic[A]):
     """Whether it works on a Sendcat target: then ``--target`` and ``--base-url`` are understood."""
     action_for: Callable[[A], str] | None = None
     """For commands whose arguments decide the row: the rows are listed in ``actions``."""
+    quiet_for: Callable[[A], bool] | None = None
+    """For commands whose arguments decide whether the answer is the asker's own."""
     further_actions: tuple[str, ...] = ()
     form: Callable[[Config], Form] | None = None
     """Opened when the command is typed alone in Slack; a terminal has flags."""

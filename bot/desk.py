@@ -101,7 +101,7 @@ class Desk:
                     return running, None, None
             op = ops.new(tx, ask, plan.command.name, plan.line, plan.target.name if plan.target else None)
             inbox.accept(tx, ask, op.id)
-            if not plan.command.quiet:
+            if not plan.quiet:
                 put_card(tx, op, opening(op, who, effects=plan.command.effects))
             return op, None, None
 
@@ -162,7 +162,7 @@ class Desk:
 
     async def _address(self, op: Op) -> str:
         """Where the card of a run stands; empty when it was not posted yet."""
-        letter = await self.world.store.read(lambda conn: outbox.by_key(conn, card_key(op)))
+        letter = await self.world.store.read(lambda conn: outbox.by_key(conn, card_key(op.id)))
         return self.world.messages.address(letter.channel, letter.ts) if letter is not None and letter.ts else ""
 
     def decide(self, plan: Plan, who: Who, place: Place) -> Decision:

@@ -119,6 +119,17 @@ async def last_snapshot(run: Run) -> tuple[str, Snapshot] | None:
     return (found.name, Snapshot.parse(_read(run, found))) if found else None
 
 
+async def named_snapshot(run: Run, name: str | None) -> Snapshot | None:
+    """A saved snapshot by its name; None when its file is gone or no longer as it was written."""
+    if name is None:
+        return None
+    found = await run.world.store.read(lambda conn: artifacts.named(conn, name))
+    try:
+        return Snapshot.parse(_read(run, found)) if found else None
+    except (OSError, ValueError, SendcatError):
+        return None
+
+
 async def fresh_reports(run: Run) -> tuple[ProbeReport | None, DrillReport | None]:
     """Probe and drill of this target that are young enough to count, without sending anything."""
     since = run.world.clock.now_ms() - FRESH_MS
@@ -127,6 +138,18 @@ async def fresh_reports(run: Run) -> tuple[ProbeReport | None, DrillReport | Non
         ProbeReport.parse(_read(run, probe)) if probe else None,
         DrillReport.parse(_read(run, drill)) if drill else None,
     )
+
+
+async def recent_drills(run: Run, count: int) -> list[DrillReport]:
+    """The newest drill reports of this target that are as they were written, the newest first."""
+    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, "drill", run.target.name, limit=count))
+    found = []
+    for row in rows:
+        try:
+            found.append(DrillReport.parse(_read(run, row)))
+        except (OSError, ValueError, SendcatError):
+            continue
+    return found
 
 
 async def _newest(run: Run, kind: str, since_ms: int = 0) -> Artifact | None:

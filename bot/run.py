@@ -85,7 +85,7 @@ class Run:
 
         def write(tx: Tx) -> None:
             if not pins.wanted_in(tx.db, channel, tx.now_ms - PIN_AGAIN_MS):
-                pins.pin(tx, card_key(self.op))
+                pins.pin(tx, card_key(self.op.id))
 
         await self.world.store.write(write)
 
@@ -115,9 +115,9 @@ class Run:
         return artifact
 
 
-def card_key(op: Op) -> str:
+def card_key(op: str) -> str:
     """The outbox key of an operation's one card."""
-    return f"card:{op.id}"
+    return f"card:{op}"
 
 
 def put_card(tx: Tx, op: Op, card: Card) -> Card:
@@ -126,7 +126,7 @@ def put_card(tx: Tx, op: Op, card: Card) -> Card:
     if op.place.channel is not None:
         outbox.put(
             tx,
-            card_key(op),
+            card_key(op.id),
             channel=op.place.channel,
             kind="card",
             card=minted,

@@ -86,7 +86,7 @@ class Worker:
                 if op.id in self._tasks:
                     continue
                 command = self.desk.catalog.get(op.command)
-                if command is not None and command.quiet:
+                if command is not None and command.quiet and not command.effects:
                     if len(self._quick) >= QUICK_AT_ONCE:
                         continue
                     self._quick.add(op.id)
@@ -127,7 +127,7 @@ class Worker:
             who=person,
             brake=brake,
             on=plan.target,
-            quiet=plan.command.quiet,
+            quiet=plan.quiet,
             effects=plan.command.effects,
         )
         state: End = "done"
@@ -150,7 +150,7 @@ class Worker:
             outcome = unknown_outcome(op, await self._latest(op), reference)
         finally:
             world.stops.done(op.id)
-        await self._finish(op, plan, outcome, state, took_s=run.elapsed_s, quiet=plan.command.quiet)
+        await self._finish(op, plan, outcome, state, took_s=run.elapsed_s, quiet=plan.quiet)
 
     async def _latest(self, op: Op) -> Card | None:
         found = await self.world.store.read(lambda conn: ops.get(conn, op.id))
@@ -175,7 +175,7 @@ class Worker:
         card = outcome.card if outcome.card.final else outcome.card.model_copy(update={"final": True})
 
         def write(tx: Tx) -> Card:
-            shown = put_ephemeral(tx, op, card) if quiet else put_card(tx, op, card)
+            shown = card if outcome.silent else put_ephemeral(tx, op, card) if quiet else put_card(tx, op, card)
             ops.finish(
                 tx,
                 op.id,
@@ -251,7 +251,7 @@ def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
             kind="file" if note.file else "reply",
             text=note.title if note.file else f"{note.title}\n{note.text}",
             file=note.file,
-            thread_of=card_key(op),
+            thread_of=card_key(op.id),
             op=op.id,
         )
 

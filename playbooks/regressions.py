@@ -5,41 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from playbooks.findings import Finding
+from slo.retest import Compared, compare
 from slo.snapshot import Snapshot
-from slo.verdict import Check, Judgement, Verdict
+from slo.verdict import Judgement
 
-ROSE = 0.02
-"""A rate that rose by more is worse (VERDICTS.md, "Tuning retest")."""
 NAMED = ("5xx_rate", "unknown_status_rate")
-"""The two that the runbook names; any other check counts when it passed and now fails."""
+"""The two that the runbook names."""
 
 
 def between_drills(before: Judgement | None, after: Judgement) -> tuple[Finding, ...]:
-    """Regressions of 5xx and unknown status by endpoint, then of every other check."""
+    """What got worse by endpoint, 5xx and unknown status first; else how many endpoints were compared."""
     if before is None:
-        return (Finding("no drill from before the walk to compare with", "unknown"),)
-    old = {(check.scope, check.name): check for check in before.checks}
-    worse = [f for check in after.checks if (f := _worse(old.get((check.scope, check.name)), check)) is not None]
-    if worse:
-        return tuple(worse)
-    known = [check for check in after.checks if check.name in NAMED and check.value is not None]
-    words = f"5xx and unknown status are not worse on {len({check.scope for check in known})} endpoints"
-    return (Finding(words if known else "nothing was measured that can be compared", "ok" if known else "unknown"),)
+        return (Finding("no drill from before to compare with", "unknown"),)
+    retest = compare(before, after)
+    if retest.worse:
+        return tuple(_line(line) for line in sorted(retest.worse, key=lambda line: line.name not in NAMED))
+    seen = {line.scope for line in retest.lines if line.name in NAMED and line.after is not None}
+    if not seen:
+        return (Finding(f"nothing can be compared: {retest.reason or 'nothing was measured'}", "unknown"),)
+    return (Finding(f"5xx and unknown status are not worse on {len(seen)} endpoints", "ok"),)
 
 
-def _worse(before: Check | None, after: Check) -> Finding | None:
-    if before is None or before.value is None:
-        return None
-    name = f"{after.scope}: {after.name.replace('_', ' ')}"
-    if after.value is None:
-        return Finding(f"{name} was measured before and is not now", "unknown")
-    rose = after.unit == "rate" and after.name in NAMED and after.value - before.value > ROSE
-    broke = before.verdict is Verdict.PASS and after.verdict is Verdict.FAIL
-    if not rose and not broke:
-        return None
-    if after.unit == "rate":
-        return Finding(f"{name} {before.value:.1%} -> {after.value:.1%}", "bad")
-    return Finding(f"{name} {before.value:g} -> {after.value:g} {after.unit}", "bad")
+def _line(line: Compared) -> Finding:
+    name = f"{line.scope}: {line.name.replace('_', ' ')}".removeprefix(": ")
+    if line.before is None or line.after is None:
+        return Finding(f"{name}: {line.reason}", "bad")
+    if line.unit == "rate":
+        return Finding(f"{name} {line.before:.1%} -> {line.after:.1%}", "bad")
+    return Finding(f"{name} {line.before:g} -> {line.after:g} {line.unit}".rstrip(), "bad")
 
 
 def between_looks(before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:

@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 
+OVER_TIME = frozenset("BCF")
+"""Signals that one look does not tell: flapping, a spike, a queue that drains."""
+
+
 def judge_signals(facts: Facts, book: Book) -> tuple[Signal, ...]:
     """All eight signals: what fired, worst first, then what could not be judged, then what is quiet."""
     limits = book.thresholds

@@ -19,6 +19,7 @@ from bot.commands import (
     stop,
     timeline,
     triage,
+    walk,
 )
 
 ALL = (
@@ -31,6 +32,7 @@ ALL = (
     diagnose.COMMAND,
     inspect.COMMAND,
     playbook.COMMAND,
+    *walk.COMMANDS,
     *incident.COMMANDS,
     *timeline.COMMANDS,
     *checklist.COMMANDS,

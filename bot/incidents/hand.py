@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
-from bot.errors import Broken, Unknown
-from bot.incidents import disk, items, keeper, remind
+from bot.errors import Broken, SendcatError, Unknown
+from bot.incidents import disk, items, keeper, remind, words
 from bot.incidents.items import Disk
 from bot.incidents.picture import Picture
 from bot.redact import inert
@@ -16,6 +17,10 @@ from bot.store.tx import Tx
 
 if TYPE_CHECKING:
     from bot.run import Run
+
+
+SENTRY_LOGGERS = ("convex.rateLimit.monitor", "convex.bulkhead", "convex.toolJobs.monitor")
+"""Loggers of the application's own warnings that reach Sentry."""
 
 
 def keeper_of(run: Run) -> keeper.Keeper:
@@ -73,6 +78,8 @@ async def facts(run: Run, seen: Picture) -> Disk:
 
 async def looked(run: Run, incident: Incident) -> tuple[Picture, Disk]:
     """Begin the checklist or look at it again: every item checked against the facts, reminders where they are due."""
+    if incident.open:
+        await _ask_sentry(run, incident)
     seen = await drawn(run, incident.id)
     stands = await facts(run, seen)
     if not incident.open:
@@ -85,6 +92,41 @@ async def looked(run: Run, incident: Incident) -> tuple[Picture, Disk]:
 
     await run.world.store.write(write)
     return await picture_of(run, incident.id), stands
+
+
+async def _ask_sentry(run: Run, incident: Incident) -> None:
+    """Put Sentry's warnings of the application's monitors into the timeline, each once, with its link.
+
+    Where Sentry is not set up or does not answer, the checklist asks a person for the links.
+    """
+    settings = run.world.config.sentry
+    if not settings.ready:
+        return
+    from bot.outside import sentry
+
+    hours = min(24 * 14, (run.world.clock.now_ms() - incident.began_ms) // 3_600_000 + 1)
+    issues: list[sentry.Issue] = []
+    with contextlib.suppress(SendcatError):
+        for logger in SENTRY_LOGGERS:
+            issues += await sentry.warnings(settings, logger, hours)
+    linked = [issue for issue in issues if words.is_link(issue.link)]
+
+    def write(tx: Tx) -> None:
+        for issue in linked:
+            incidents.add_entry(
+                tx,
+                incident.id,
+                "system",
+                f"sentry:{issue.link}",
+                event_ms=tx.now_ms,
+                author="system",
+                added_by="system",
+                text=f"Sentry has {issue.title}, {issue.count} times, last {issue.last_seen}"[:300],
+                link=issue.link,
+            )
+
+    if linked:
+        await run.world.store.write(write)
 
 
 async def drawn(run: Run, incident: str) -> Picture:

@@ -68,6 +68,7 @@ def sentry_links(picture: Picture) -> tuple[str, ...]:
         for entry in picture.entries
         for match in _SENTRY.finditer(entry.text)
     ]
+    said += [entry.link for entry in picture.entries if entry.link and entry.key.startswith("sentry:")]
     added = [value for item in picture.items if item.key == "sentry" for value in item.added]
     return tuple(dict.fromkeys([*added, *said]))
 

@@ -9,7 +9,10 @@ from bot.errors import Unknown
 from bot.redact import Masker, Scrubber, inert
 
 MAX_TEXT = 300
-_LINK = re.compile(r"https://[A-Za-z0-9.-]{1,200}(?::\d{1,5})?/[A-Za-z0-9._~/?#=&%:+,@-]{0,600}")
+_LINK = re.compile(
+    r"(?:https://[A-Za-z0-9.-]{1,200}|http://(?:127\.0\.0\.1|localhost))(?::\d{1,5})?/[A-Za-z0-9._~/?#=&%:+,@-]{0,600}"
+)
+"""https, or plain http to this machine for practice."""
 _PERMALINK = re.compile(
     r"https?://[A-Za-z0-9.:-]{1,200}/archives/[A-Z0-9]{3,30}/p[0-9]{11,17}(?:\?[A-Za-z0-9_.=&-]{0,100})?"
 )

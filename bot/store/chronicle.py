@@ -108,8 +108,8 @@ def rulings(conn: Connection, incident: Incident) -> tuple[Ruling, ...]:
         _values(incident, seq=incident.opened_seq, changing=json.dumps(CHANGING), most=MOST),
     )
     found = []
-    for *told, detail in rows:
-        found.append(Ruling(*told, json.loads(detail)))
+    for seq, phase, at_ms, actor, action, what, outcome, why, op, detail in rows:
+        found.append(Ruling(seq, phase, at_ms, actor, action, what, outcome, why, op, json.loads(detail)))
     return tuple(reversed(found))
 
 

@@ -84,9 +84,8 @@ def get(conn: Connection, walk: str) -> Walk | None:
         (walk,),
     )
     taken = {number: Taken(number, state, by, at, op, _lines(text)) for number, state, by, at, op, text in steps}
-    values = list(row)
-    values[8] = json.loads(row[8])
-    return Walk(*values, taken)
+    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    return Walk(**{**fields, "seen": json.loads(fields["seen"]), "steps": taken})
 
 
 def under_way(conn: Connection, page: str, *, target: str, channel: str | None) -> Walk | None:

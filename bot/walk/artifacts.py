@@ -9,28 +9,17 @@ from bot.redact import inert
 from bot.store import artifacts as stored
 from bot.store.artifacts import Artifact
 from playbooks.findings import Finding
+from slo.stamps import kind_of
 
 if TYPE_CHECKING:
     from bot.run import Run
     from bot.walk.look import Look
 
-KINDS = {
-    "release-gate": "gate",
-    "canary-check": "canary",
-    "game-day": "gameday",
-    "load-drill": "drill",
-    "synthetic-probes": "probe",
-    "region-readiness": "region",
-    "reliability-snapshot": "snapshot",
-    "milestone-gate": "milestone",
-}
-"""Beginning of a file's name, and the kind it is registered as."""
-
 
 async def newest(made: Look, pattern: str) -> tuple[Finding, ...]:
     """The report that a path of a page means, "latest" by when it was started."""
     name = pattern.rsplit("/", 1)[-1]
-    kind = next((kind for prefix, kind in KINDS.items() if name.startswith(prefix)), None)
+    kind = kind_of(name)
     if kind is None:
         return ()
     found = await latest(made.run, kind)

@@ -12,9 +12,9 @@ from bot.errors import SendcatError
 from bot.redact import inert
 from playbooks.facts import CachedAnswer, Facts
 from playbooks.findings import Finding, of_answer, of_span
-from playbooks.page import Page, Step
+from playbooks.page import Page, Step, StepKind
 from playbooks.signals import Signal, judge_signals
-from playbooks.spans import CheckRef, ConvexLine, FunctionRef, PathRef, Span
+from playbooks.spans import CheckRef, ConvexLine, FunctionRef, KnobRef, PathRef, Span
 from slo.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -104,12 +104,14 @@ async def _before(run: Run) -> tuple[Snapshot, ...]:
 
 async def _step(made: Look, step: Step) -> tuple[Finding, ...]:
     """Everything that the live pieces of one step say now, each line once."""
-    parts = await asyncio.gather(*(_span(made, span) for span in step.spans))
+    spans = [s for s in step.spans if step.kind is not StepKind.CHANGE or not isinstance(s, KnobRef)]  # see `proposals`
+    parts = await asyncio.gather(*(_span(made, span) for span in spans))
     return tuple(dict.fromkeys(line for part in parts for line in part))
 
 
 async def _span(made: Look, span: Span) -> tuple[Finding, ...]:
-    from bot.walk import artifacts, checks
+    from bot.walk import artifacts
+    from bot.walk.checks import CHECKS
 
     try:
         match span:
@@ -120,7 +122,7 @@ async def _span(made: Look, span: Span) -> tuple[Finding, ...]:
             case FunctionRef() if span.function.reads and not any(arg.required for arg in span.function.args):
                 return of_answer(span.function.name, {}, await made.read(span.function.name, {}), made.now)
             case CheckRef():
-                return await checks.CHECKS[span.name](made)
+                return await CHECKS[span.name](made)
             case PathRef() if "*" in span.text or "<" in span.text:
                 return await artifacts.newest(made, span.text)
     except SendcatError as error:
