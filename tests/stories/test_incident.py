@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from bot.store import checklist, incidents, outbox, reminders
+from bot.watch import Watch
 from tests.conftest import INCIDENTS, LEAD, ONCALL, RANDOM, RELMGR, VISITOR, Stage, text_of, until
 
 
@@ -189,3 +190,25 @@ async def test_cards_of_an_incident_are_one_message_each_across_a_restart(stage:
     assert len(stage.cards()) == 2
     assert stage.bot is not None
     assert await stage.bot.world.store.read(lambda conn: outbox.by_key(conn, "incident:i-1")) is not None
+
+
+async def test_R30_a_reminder_goes_to_the_thread_once_also_when_the_bot_was_restarted(stage: Stage) -> None:
+    """A snooze puts its slot into the past half hour; two ticks and a restart later it was said once."""
+    await _open(stage)
+
+    async def tick() -> int:
+        assert stage.bot is not None
+        return await Watch(stage.bot.world.store, stage.bot.world.clock).reminders()
+
+    assert stage.bot is not None
+    now_ms = stage.bot.world.clock.now_ms()
+    await stage.bot.world.store.write(lambda tx: reminders.snooze(tx, "i-1", now_ms - 1_000))
+    assert [await tick(), await tick()] == [1, 0]
+    await stage.restart()
+    assert await tick() == 0
+
+    live = stage.cards()[0]
+    await until(lambda: any("no update since" in text_of(m) for m in stage.slack.thread(INCIDENTS, live["ts"])))
+    said = [text_of(m) for m in stage.slack.thread(INCIDENTS, live["ts"]) if "no update since" in text_of(m)]
+    assert len(said) == 1
+    assert "Snooze 1 h" in said[0]
