@@ -18,6 +18,7 @@ from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
 from bot.errors import Broken, SendcatError
+from bot.incidents.keeper import Keeper
 from bot.logs import configure
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
@@ -91,6 +92,13 @@ class Bot:
             scrubber=Scrubber(config.secrets()),
             masker=Masker(masking_key(config.state_dir)),
             floor=Floor(clock, rests=rests),
+            keeper=Keeper(
+                store,
+                clock,
+                commands=[command.name for command in wall.commands if not command.quiet],
+                artifact_dir=config.artifact_dir,
+                runbook_dir=config.runbook_dir,
+            ),
         )
         world.checks.append(lambda: _slack_findings(config))
         desk = Desk(world, wall)
@@ -110,6 +118,8 @@ class Bot:
             await bot.worker.start()
             await bot.applier.start()
             bot.cards = asyncio.create_task(keep_cases(world), name="cases")
+            assert world.keeper is not None
+            world.keeper.start()
         await bot.socket.start()
         return bot
 
@@ -120,6 +130,8 @@ class Bot:
             self.cards.cancel()
         await self.worker.stop()
         await self.applier.stop()
+        if self.world.keeper is not None:
+            await self.world.keeper.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)
@@ -178,9 +190,9 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock, bot.world.config)
+    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
-    bot.world.directory = door.directory
+    bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False
     try:
         if http:

@@ -22,6 +22,8 @@ FIXED = frozenset({"slo-dashboard.json", "slo-dashboard.md"})
 """Names that are written again and again (operator commands, section 8)."""
 _REISSUED = "release-passport-"
 """A passport is issued anew at each look; every version keeps its own row."""
+_GROWING = re.compile(r"checklist-i-[0-9]+\.(?:md|json)")
+"""The report of an incident, which is written anew as long as people work on its checklist."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -82,7 +84,7 @@ def _place(directory: Path, name: str, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if name in FIXED or name.startswith(_REISSUED):
+        if name in FIXED or name.startswith(_REISSUED) or _GROWING.fullmatch(name):
             os.replace(draft, final)
         else:
             _name_once(draft, final)
