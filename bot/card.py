@@ -166,6 +166,8 @@ class Attachment(_Frozen):
     text: str = ""
     file: str | None = None
     """Artifact name inside the artifact directory."""
+    columns: bool = False
+    """The text is a table in columns: a code block in Slack, and shown under the card in a terminal."""
 
 
 class Card(_Frozen):

@@ -6,7 +6,7 @@ way (style.md, point 4).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -73,6 +73,8 @@ class Ask(BaseModel):
     """Whether ``fields`` are the answers of a sent form."""
     modal: bool = False
     """Whether the door can open a form now."""
+    form: bool = False
+    """The command's form comes first, although the line says something already: a shortcut on a message."""
 
 
 class Opening(BaseModel):
@@ -145,6 +147,10 @@ class Command(Generic[A]):
     args: type[A]
     run: Callable[[Run, A], Awaitable[Outcome]]
     positional: tuple[str, ...] = ()
+    rest: str | None = None
+    """The field that takes every further word, as a tuple."""
+    prose: str | None = None
+    """The field that takes all further words as one text, so that a note needs no quotes."""
     examples: tuple[str, ...] = ()
     group: str = "See"
     doors: frozenset[Door] = frozenset({Door.SLACK, Door.TERMINAL})
@@ -161,6 +167,8 @@ class Command(Generic[A]):
     further_actions: tuple[str, ...] = ()
     form: Callable[[Config], Form] | None = None
     """Opened when the command is typed alone in Slack; a terminal has flags."""
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 
     @property
     def actions(self) -> tuple[str, ...]:

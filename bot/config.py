@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -97,6 +98,8 @@ class Target(_Frozen):
     chat_token_env: str | None = None
     chat_thread_id: str | None = None
     chat_pool_file: Path | None = None
+    chat_pool_env: str | None = None
+    """A variable that holds the pool itself, as JSON; it wins over the file."""
     required_scenarios: tuple[Literal["gmail_push_webhook", "whatsapp_webhook", "chat_stream_http"], ...] = SCENARIOS  # type: ignore[assignment]
     ceilings: Ceilings = Ceilings()
 
@@ -104,6 +107,7 @@ class Target(_Frozen):
     gmail_token: SecretStr | None = Field(default=None, exclude=True)
     whatsapp_secret: SecretStr | None = Field(default=None, exclude=True)
     chat_token: SecretStr | None = Field(default=None, exclude=True)
+    chat_pool: SecretStr | None = Field(default=None, exclude=True)
     """Secrets, resolved from the named variables when the configuration is built."""
 
     @field_validator("api_url", "site_url", "app_url")
@@ -122,10 +126,25 @@ class Target(_Frozen):
 
     @property
     def limits(self) -> Ceilings:
-        """The target's own ceilings over the defaults of its environment."""
-        base = CEILINGS[self.environment].model_dump()
+        """What a drill may do without asking: the target's own ceilings over the defaults of its environment.
+
+        On production more open streams than the default need an approval, whatever the file says.
+        """
+        base = CEILINGS[self.environment]
         own = {k: v for k, v in self.ceilings.model_dump().items() if v is not None}
-        return Ceilings(**{**base, **own})
+        if self.needs_approval and base.streams is not None:
+            own["streams"] = min(own.get("streams", base.streams), base.streams)
+        return Ceilings(**{**base.model_dump(), **own})
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a release manager may raise this target's ceilings for one drill (VERDICTS.md, "Profiles")."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def approvable(self) -> Ceilings:
+        """Up to where an approval may raise them: the target's own ``streams``; None is as far as the machine goes."""
+        return Ceilings(streams=self.ceilings.streams)
 
 
 class Slack(_Frozen):
@@ -135,6 +154,8 @@ class Slack(_Frozen):
     release_channel: str | None = None
     alert_channel: str | None = None
     anchor_channel: str | None = None
+    timeline_emoji: str = Field(default="pushpin", pattern=r"^[a-z0-9_+'-]{1,100}$")
+    """Put on a message, this adds it to the incident's timeline (ux.md, rule 11)."""
     bot_token_env: str = "SLACK_BOT_TOKEN"
     app_token_env: str = "SLACK_APP_TOKEN"
     signing_secret_env: str = "SLACK_SIGNING_SECRET"
@@ -236,6 +257,8 @@ class Config(_Frozen):
     providers: dict[str, Provider] = {}
     sentry: Sentry = Sentry()
     github: GitHub = GitHub()
+    time_zone: str = ""
+    """Zone of the local times in a post-incident report, for example Europe/Berlin; empty: the host's."""
     log_json: bool = True
     http_host: str = "0.0.0.0"
     """Where HTTP mode listens; the practice bot listens on loopback."""
@@ -250,6 +273,8 @@ class Config(_Frozen):
             for member in members:
                 if member not in self.people and not re.fullmatch(r"S[A-Z0-9]{2,}", member):
                     raise ValueError(f"roles.{role}: {member!r} is neither in [people] nor a Slack user-group id")
+        if self.time_zone and self.time_zone not in zoneinfo.available_timezones():
+            raise ValueError(f"time_zone: there is no zone {self.time_zone!r}; write one such as Europe/Berlin")
         origins = [t.site_url for t in self.target.values()]
         if len(set(origins)) != len(origins):
             raise ValueError("target: two targets share one site_url; each deployment is registered once (R15)")
@@ -315,6 +340,8 @@ def build(
     _no_secrets(raw, text, file)
     targets = raw.get("target")
     if isinstance(targets, dict):
+        if len(targets) == 1:
+            targets = {name: _as_original(body, env) for name, body in targets.items()}
         raw["target"] = {
             name: {**body, "name": name, **_secrets(body, env, _TARGET_SECRETS)} if isinstance(body, dict) else body
             for name, body in targets.items()
@@ -349,7 +376,17 @@ _TARGET_SECRETS = {
     "gmail_token": None,
     "whatsapp_secret": None,
     "chat_token": None,
+    "chat_pool": None,
 }
+_ORIGINAL = {
+    "gmail_token_env": "GMAIL_PUBSUB_VERIFY_TOKEN",
+    "whatsapp_secret_env": "WHATSAPP_APP_SECRET",
+    "chat_token_env": "RELIABILITY_AUTH_TOKEN",
+    "chat_pool_env": "RELIABILITY_CHAT_AUTH_POOL_JSON",
+}
+"""The original's variables. They say of which deployment they are by nothing, so only a file with one target reads
+them without naming them (safety.md, R15)."""
+_ORIGINAL_PLAIN = {"chat_thread_id": "RELIABILITY_THREAD_ID", "chat_pool_file": "RELIABILITY_CHAT_AUTH_POOL_FILE"}
 _SLACK_SECRETS = {
     "bot_token": "SLACK_BOT_TOKEN",
     "app_token": "SLACK_APP_TOKEN",
@@ -361,6 +398,14 @@ _SECTION_SECRETS: dict[str, dict[str, str]] = {
     "sentry": {"token": "SENTRY_AUTH_TOKEN"},
     "github": {"token": "GITHUB_TOKEN"},
 }
+
+
+def _as_original(body: Any, env: Mapping[str, str]) -> Any:
+    """The only target of a file, with the original's variables where it names none of its own."""
+    if not isinstance(body, dict) or body.get("environment") == Environment.PRACTICE.value:
+        return body
+    plain = {field: env[name] for field, name in _ORIGINAL_PLAIN.items() if env.get(name)}
+    return {**_ORIGINAL, **plain, **body}
 
 
 def _no_secrets(raw: Mapping[str, Any], text: str, file: Path | None) -> None:

@@ -31,8 +31,8 @@ def _line(line: Compared) -> Finding:
     if line.before is None or line.after is None:
         return Finding(f"{name}: {line.reason}", "bad")
     if line.unit == "rate":
-        return Finding(f"{name} {line.before:.1%} -> {line.after:.1%}", "bad")
-    return Finding(f"{name} {line.before:g} -> {line.after:g} {line.unit}".rstrip(), "bad")
+        return Finding(f"{name} {line.before:.1%} → {line.after:.1%}", "bad")
+    return Finding(f"{name} {line.before:g} → {line.after:g} {line.unit}".rstrip(), "bad")
 
 
 def between_looks(before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
@@ -56,7 +56,7 @@ def _moved(before: Snapshot, after: Snapshot) -> Iterable[Finding]:
         ("cached entries", before.tool_cache.sampled_active_entries, after.tool_cache.sampled_active_entries),
     ):
         if old != new:
-            yield Finding(f"{name}: {old} -> {new}", "ok" if new < old else "warn")
+            yield Finding(f"{name}: {old} → {new}", "ok" if new < old else "warn")
 
 
 def _refusals(snapshot: Snapshot) -> int:

@@ -69,7 +69,7 @@ async def _clear(run: Run, args: Mapping[str, Any], now: Snapshot, say: SayNow) 
         await say(f"{deleted} entries of {namespace} removed in {calls} calls")
     after = await _entries(run, namespace)
     lines = [
-        Finding(f"{namespace}: {deleted} entries removed, {before} -> {after} active", "ok" if not more else "warn")
+        Finding(f"{namespace}: {deleted} entries removed, {before} → {after} active", "ok" if not more else "warn")
     ]
     if more:
         lines.append(Finding("there are more: run it again", "warn"))
@@ -103,7 +103,7 @@ async def _requeue(run: Run, args: Mapping[str, Any], now: Snapshot, say: SayNow
         return Act((Finding(f"not requeued: {answer.get('reason', 'no reason given')}", "warn"),), before, after)
     return Act(
         (
-            Finding(f"requeued; dead letters {before['deadLetter']} -> {after['deadLetter']}", "ok"),
+            Finding(f"requeued; dead letters {before['deadLetter']} → {after['deadLetter']}", "ok"),
             Finding("nothing runs it by itself: drain the queue next", "warn"),
         ),
         before,
@@ -127,7 +127,7 @@ async def _drain(run: Run, args: Mapping[str, Any], now: Snapshot, say: SayNow) 
         if processed == 0:
             break
     after = await _queue(run)
-    words = f"{done} jobs run in {calls} calls; queued {before['queued']} -> {after['queued']}"
+    words = f"{done} jobs run in {calls} calls; queued {before['queued']} → {after['queued']}"
     lines = [Finding(words, "warn" if after["queued"] else "ok")]
     if why:
         lines.append(Finding(why, "bad"))

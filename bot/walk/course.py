@@ -129,12 +129,12 @@ def _targets(made: Look, name: str) -> list[tuple[tuple[str, str], dict[str, Any
             spaces = now.config.tool_cache_namespaces
             counts = [(s, now.tool_cache.by_namespace.get(s, 0)) for s in (spaces.web_search, spaces.product_search)]
             return [
-                ((space, f"{count} entries of {space} -> 0"), {"namespace": space}) for space, count in counts if count
+                ((space, f"{count} entries of {space} → 0"), {"namespace": space}) for space, count in counts if count
             ]
         case "toolJobs:requeueDeadLetter":
             rows = now.tool_jobs.recent_dead_letters[:DEAD_LETTERS]
             jobs = [(inert(row.id, 64), inert(row.tool_name, 40)) for row in rows if row.id is not None]
-            return [((job, f"dead letter {job} ({tool}) -> queued"), {"jobId": job}) for job, tool in jobs]
+            return [((job, f"dead letter {job} ({tool}) → queued"), {"jobId": job}) for job, tool in jobs]
         case "toolJobs:processQueue":
             queued = now.tool_jobs.by_status.queued
             return [(("", f"{queued} queued jobs are run, some at a time"), {})] if queued else []
