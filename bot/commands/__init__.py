@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.catalog import Catalog
 from bot.commands import (
+    ceiling,
     diagnose,
     doctor,
     drill,
@@ -28,6 +29,7 @@ ALL = (
     snapshot.COMMAND,
     probe.COMMAND,
     drill.COMMAND,
+    *ceiling.COMMANDS,
     gate.COMMAND,
     *gate_decisions.COMMANDS,
     diagnose.COMMAND,
