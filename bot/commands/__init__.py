@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.catalog import Catalog
 from bot.commands import (
     breakglass,
+    ceiling,
     checklist,
     diagnose,
     doctor,
@@ -36,6 +37,7 @@ ALL = (
     snapshot.COMMAND,
     probe.COMMAND,
     drill.COMMAND,
+    *ceiling.COMMANDS,
     gate.COMMAND,
     *gate_decisions.COMMANDS,
     diagnose.COMMAND,
