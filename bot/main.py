@@ -173,11 +173,17 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     from bot.watch import Watch
 
     configure(Scrubber(config.secrets()), json=config.log_json)
-    bot = await Bot.lead(config, wait=standby)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+
+    def listen() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+
+    if not standby:  # who only waits for the lock is ended by the signal itself
+        listen()
+    bot = await Bot.lead(config, wait=standby)
+    listen()
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
     watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
