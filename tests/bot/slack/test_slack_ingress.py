@@ -306,7 +306,8 @@ async def test_R6_when_too_many_wait_a_person_hears_busy() -> None:
     assert [ask.key for ask in door.desk.asks] == ["command:a"]
 
 
-async def test_R6_a_thousand_at_once_are_all_answered_and_a_stop_overtakes_them() -> None:
+@pytest.mark.parametrize("many", [250, pytest.param(1_000, marks=pytest.mark.prove)])
+async def test_R6_a_crowd_at_once_is_answered_and_a_stop_overtakes_it(many: int) -> None:
     async def commit(ask: Ask) -> Reply:
         await asyncio.sleep(0.002)
         return Reply(op="r-1")
@@ -320,7 +321,7 @@ async def test_R6_a_thousand_at_once_are_all_answered_and_a_stop_overtakes_them(
         taken.append(time.perf_counter() - began)
         return response.status_code
 
-    crowd = [asyncio.create_task(one(slash(trigger=f"t{number}"))) for number in range(1_000)]
+    crowd = [asyncio.create_task(one(slash(trigger=f"t{number}"))) for number in range(many)]
     await asyncio.sleep(0.05)
     began = time.perf_counter()
     stop = await door.post(slash("stop", trigger="stop"))
@@ -329,8 +330,8 @@ async def test_R6_a_thousand_at_once_are_all_answered_and_a_stop_overtakes_them(
 
     assert set(statuses) == {200}
     assert stop.status_code == 200
-    assert len(door.desk.effects) == 1_001
-    assert sorted(taken)[989] <= 1.5
+    assert len(door.desk.effects) == many + 1
+    assert sorted(taken)[int(many * 0.989)] <= 1.5
     assert max(taken) < 2.5
     assert stop_s <= 0.3 or stop_s < max(taken) / 3
 
