@@ -18,6 +18,7 @@ from bot.config import Config
 from bot.errors import Refused, Unknown
 from slo.pool import DEFAULT_STRIDE, rotation
 from slo.profiles import MIN_SCALE, Scale
+from slo.profiles import profile as profile_named
 from slo.scenarios import select
 
 if TYPE_CHECKING:
@@ -151,6 +152,32 @@ class DrillFlags(ChatFlags):
             original_scale=self.original_scale,
             processes=self.processes,
         )
+
+
+class DrillArgs(DrillFlags):
+    """A drill as typed."""
+
+    profile: str = "standard"
+    """quick, standard, burst, soak, or a milestone with its true streams: m1_1k, m2_5k, m3_20k."""
+    quick: bool = False
+    """The quick profile, whatever --profile says: 30 requests for each webhook, 3 chats."""
+
+    @field_validator("profile")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return profile_named(value).name
+
+    @property
+    def chosen(self) -> str:
+        """``--quick`` wins over the profile, as in the original."""
+        return "quick" if self.quick else self.profile
+
+
+class CeilingArgs(DrillArgs):
+    """The flags of the drill that is asked for, and why."""
+
+    reason: str = ""
+    """Why this load is needed now; it stands on the card."""
 
 
 def _names(value: str) -> list[str]:

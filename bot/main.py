@@ -12,13 +12,14 @@ from pathlib import Path
 
 import structlog
 
-from bot.catalog import Catalog
 from bot.clock import Clock, SystemClock
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
-from bot.errors import Broken, SendcatError
+from bot.errors import SendcatError
+from bot.incidents.keeper import Keeper
 from bot.logs import configure
+from bot.pages import findings, read_book
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.store import audit
@@ -30,20 +31,8 @@ from bot.tuning.applier import Applier
 from bot.tuning.failpoints import PLAIN, Seams
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
-from playbooks.book import Book
-from playbooks.page import PageErrors
 
 log = structlog.get_logger("main")
-
-
-def read_book(commands: Catalog) -> Book:
-    """Every page of the runbook; raises `Broken` with all mistakes, each with file, line and mark."""
-    try:
-        return Book.load(commands.names)
-    except PageErrors as error:
-        raise Broken(
-            f"The runbook has mistakes:\n{error}", then="mend the pages; nothing runs until they are right"
-        ) from error
 
 
 @dataclass
@@ -75,7 +64,7 @@ class Bot:
         """
         clock = clock or SystemClock()
         wall = catalog()
-        book = read_book(wall)
+        book = read_book(wall.names)
         leadership = await asyncio.to_thread(Leadership.acquire, config.state_dir, wait=wait)
         try:
             store = Store.open(leadership, clock=clock)
@@ -91,8 +80,16 @@ class Bot:
             scrubber=Scrubber(config.secrets()),
             masker=Masker(masking_key(config.state_dir)),
             floor=Floor(clock, rests=rests),
+            keeper=Keeper(
+                store,
+                clock,
+                commands=[command.name for command in wall.commands if not command.quiet],
+                artifact_dir=config.artifact_dir,
+                runbook_dir=config.runbook_dir,
+            ),
         )
         world.checks.append(lambda: _slack_findings(config))
+        world.checks.append(lambda: asyncio.to_thread(findings, wall.names, book))
         desk = Desk(world, wall)
         bot = cls(
             leadership,
@@ -110,6 +107,8 @@ class Bot:
             await bot.worker.start()
             await bot.applier.start()
             bot.cards = asyncio.create_task(keep_cases(world), name="cases")
+            assert world.keeper is not None
+            world.keeper.start()
         await bot.socket.start()
         return bot
 
@@ -120,6 +119,8 @@ class Bot:
             self.cards.cancel()
         await self.worker.stop()
         await self.applier.stop()
+        if self.world.keeper is not None:
+            await self.world.keeper.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)
@@ -178,9 +179,9 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock, bot.world.config)
+    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
-    bot.world.directory = door.directory
+    bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False
     try:
         if http:

@@ -13,12 +13,15 @@ from bot.config import Target
 from bot.errors import Broken, Refused
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
-from bot.store import artifacts, offers, ops, outbox, pauses
+from bot.store import artifacts, offers, ops, outbox, pauses, pins
 from bot.store.artifacts import Artifact
 from bot.store.ops import Op
 from bot.store.tx import Tx
 from bot.world import World
 from slo.reports import artifact_name
+
+PIN_AGAIN_MS = 12 * 60 * 60_000
+"""A card that hangs longer than this belongs to yesterday's trouble; the next first one is pinned beside it."""
 
 
 @dataclass
@@ -73,6 +76,18 @@ class Run:
             return minted
 
         self.world.feed.publish(self.op.id, await self.world.store.write(write))
+
+    async def pin(self) -> None:
+        """Hang this run's card at the top of its incident channel, unless one of ours hangs there already."""
+        channel = self.op.place.channel
+        if channel not in self.world.config.slack.incident_channels or self.op.place.thread_ts is not None:
+            return
+
+        def write(tx: Tx) -> None:
+            if not pins.wanted_in(tx.db, channel, tx.now_ms - PIN_AGAIN_MS):
+                pins.pin(tx, card_key(self.op.id))
+
+        await self.world.store.write(write)
 
     async def keep(self, kind: str, payload: dict[str, Any], profile: str | None = None) -> Artifact:
         """Write an artifact under its original name, and register it (INTERFACES.md, section 5).

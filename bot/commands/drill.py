@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
-
 from bot.card import Button, Card
 from bot.command import EXIT, Command, Outcome
 from bot.course import Course
-from bot.drilling import VARIABLES, DrillFlags
+from bot.drilling import VARIABLES, DrillArgs
 
 if TYPE_CHECKING:
     from bot.run import Run
-
-
-class DrillArgs(DrillFlags):
-    profile: str = "standard"
-    """quick, standard, burst, soak, or a milestone with its true streams: m1_1k, m2_5k, m3_20k."""
-    quick: bool = False
-    """The quick profile, whatever --profile says: 30 requests for each webhook, 3 chats."""
-
-    @field_validator("profile")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        from slo.profiles import profile as find_profile
-
-        return find_profile(value).name
-
-    @property
-    def chosen(self) -> str:
-        """``--quick`` wins over the profile, as in the original."""
-        return "quick" if self.quick else self.profile
 
 
 def _action(args: DrillArgs) -> str:
@@ -39,24 +18,28 @@ def _action(args: DrillArgs) -> str:
 
 
 async def _run(run: Run, args: DrillArgs) -> Outcome:
-    from bot import measure
+    from bot import ceiling, measure, pictures
     from bot.drill_views import drill_facts, drill_notes, stages_attachment
     from bot.views import drill_table, follow, verdict_tone
 
     course = Course(run, "Drill", ("Drill",))
+    approved = await ceiling.approved(run, args)
     async with course.step("Drill"), follow(course) as progress:
-        drilled = await measure.drill(
-            run,
-            profile=args.profile,
-            scenarios=args.chosen_scenarios,
-            pool_file=args.pool_file(run.world.config),
-            on_progress=progress.see,
-            waiting=course.note,
-            quick=args.quick,
-            **args.options(),
-        )
+        with ceiling.asking(run):
+            drilled = await measure.drill(
+                run,
+                profile=args.profile,
+                scenarios=args.chosen_scenarios,
+                pool_file=args.pool_file(run.world.config),
+                approved=approved,
+                on_progress=progress.see,
+                waiting=course.note,
+                quick=args.quick,
+                **args.options(),
+            )
     report, judgement = drilled.report, drilled.judgement
     closed = ", closed loop" if args.mode == "closed" else ""
+    picture, left_out = (None, "") if args.chosen == "quick" else await pictures.of_drill(run, report, drilled.artifact)
     card = Card(
         title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}{closed}",
         tone=verdict_tone(judgement.verdict),
@@ -66,8 +49,8 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
         table=drill_table(report, judgement),
         sections=("\n".join(notes),) if (notes := drill_notes(report, judgement)) else (),
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
-        footer=f"saved as `{drilled.artifact}`",
-        attachments=(stages_attachment(report),),
+        footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
+        attachments=(stages_attachment(report), *pictures.attached(picture)),
         final=True,
     )
     data = {

@@ -28,7 +28,9 @@ class JudgeArgs(Args):
     kind: Literal["snapshot", "probe", "drill", "gate", "signals"]
     """What the files are."""
     file: str
-    """A report; several looks for signals, oldest to newest, separated by commas."""
+    """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
+    more: tuple[str, ...] = ()
+    """Further files."""
 
 
 def _snapshot(files: Files, book: Book) -> dict[str, Any]:
@@ -129,7 +131,9 @@ def _judged(judgement: Judgement) -> dict[str, Any]:
 async def _run(run: Run, args: JudgeArgs) -> Outcome:
     from slo.errors import SloError
 
-    paths = [Path(part.strip()) for part in args.file.split(",") if part.strip()][:MOST]
+    paths = [Path(part.strip()) for word in (args.file, *args.more) for part in word.split(",") if part.strip()]
+    if len(paths) > MOST:
+        raise Unknown(f"{len(paths)} files are more than {MOST}.", then=f"judge {args.kind} with fewer files")
     files = await asyncio.to_thread(lambda: [(path, _read(path)) for path in paths])
     if not files:
         raise Unknown("No file was named.", then=f"judge {args.kind} FILE")
@@ -171,7 +175,11 @@ COMMAND = Command(
     args=JudgeArgs,
     run=_run,
     positional=("kind", "file"),
-    examples=("judge gate .output/reliability/release-gate-2026-11-23T14-00-00-000Z.json",),
+    rest="more",
+    examples=(
+        "judge gate .output/reliability/release-gate-2026-11-23T14-00-00-000Z.json",
+        "judge signals first-snapshot.json second-snapshot.json",
+    ),
     group="Look",
     doors=frozenset({Door.TERMINAL}),
     quiet=True,

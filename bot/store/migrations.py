@@ -9,6 +9,8 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
+from bot.store import incident_tables
+
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
@@ -45,7 +47,21 @@ def changes(db: Database) -> None:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, cases, changes)
+def pins(db: Database) -> None:
+    """A message may be pinned: whether it should be, whether Slack has it so, and when to try again."""
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin_due_ms INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX outbox_pins ON outbox (channel, id) WHERE pin OR pinned")
+
+
+def incidents(db: Database) -> None:
+    """Incidents, their timelines, checklists and reminders."""
+    for statement in incident_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, cases, changes, pins, incidents)
 """In order, append only."""
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.config import Environment
 from slo.reports import DrillReport
-from tests.conftest import INCIDENTS, VISITOR, Stage, carry_out, text_of, until
+from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 
 
 def saved(stage: Stage) -> DrillReport:
@@ -67,14 +68,89 @@ async def test_weakness_01_no_chat_credentials_is_incomplete_on_the_card_with_wh
     assert "sendcat pool" in text
 
 
-@pytest.mark.parametrize("line", ["drill --profile=m1_1k", "drill --profile=m1_1k --approval=d-12"])
-async def test_R16_true_streams_above_the_ceiling_are_refused_with_the_line_to_ask(stage: Stage, line: str) -> None:
+ASK = "drill ceiling --profile=m1_1k --scenarios=chat_stream_http --chat-concurrency-scale=0.2 --reason='before launch'"
+DRILL = "drill --profile=m1_1k --scenarios=chat_stream_http --chat-concurrency-scale=0.2"
+
+
+@pytest.fixture
+def production(stage: Stage) -> Stage:
+    """The practice deployment under production's ceilings."""
     assert stage.bot is not None
-    practice = stage.config.target["practice"]
-    strict = practice.model_copy(update={"environment": "production"})
-    object.__setattr__(stage.bot.world.config, "target", {"practice": strict})
-    _, outcome = await carry_out(stage.bot, line)
+    strict = stage.config.target["practice"].model_copy(update={"environment": Environment.PRODUCTION})
+    stage.bot.world.config.target["practice"] = strict
+    return stage
+
+
+async def refused(stage: Stage, line: str) -> str:
+    assert stage.bot is not None
+    reply, outcome = await carry_out(stage.bot, line)
+    ended = outcome or {"exit_status": reply.exit_status, "card": reply.card.model_dump() if reply.card else {}}
+    assert ended["exit_status"] == 4, ended
+    return json.dumps(ended["card"], ensure_ascii=False)
+
+
+async def asked(stage: Stage) -> None:
+    await stage.type(ASK)
+    await until(lambda: bool(stage.cards()) and "waiting for approval" in text_of(stage.cards()[-1]))
+
+
+async def approved(stage: Stage) -> None:
+    await asked(stage)
+    await stage.slack.hands.click(RELMGR, stage.cards()[-1], "Approve…", channel=INCIDENTS)
+    await until(lambda: "APPROVED" in text_of(stage.cards()[-1]))
+
+
+async def test_R16_true_streams_above_the_ceiling_are_refused_with_the_line_to_ask(production: Stage) -> None:
+    text = await refused(production, DRILL)
+    assert "200 open streams" in text
+    assert "the ceiling of practice (production) is 160" in text
+    assert "drill ceiling --profile=m1_1k --scenarios=chat_stream_http --chat-concurrency-scale=0.2" in text
+    assert "d-12 does not allow this drill" in await refused(production, f"{DRILL} --approval=d-12")
+    assert "in_flight" not in text
+
+
+async def test_R10_an_approved_drill_runs_and_no_other(production: Stage) -> None:
+    """Asked by the on-call person, approved by a release manager, good for these flags on this target."""
+    await asked(production)
+    card = text_of(production.cards()[-1])
+    assert "200 (ceiling 160)" in card
+    assert "before launch" in card
+    await production.slack.hands.click(ONCALL, production.cards()[-1], "Approve…", channel=INCIDENTS)
+    await until(lambda: any("release manager" in text for text in production.whispers(ONCALL)))
+    await production.slack.hands.click(RELMGR, production.cards()[-1], "Approve…", channel=INCIDENTS)
+    await until(lambda: "APPROVED" in text_of(production.cards()[-1]))
+    assert "decision d-1" in text_of(production.cards()[-1])
+
+    for other in (DRILL.replace("0.2", "0.3"), f"{DRILL} --chat-duration-scale=2", "drill --profile=m2_5k"):
+        assert "with other flags" in await refused(production, f"{other} --approval=d-1")
+    await production.type(f"{DRILL} --approval=d-1")
+    await until(lambda: "streams open" in text_of(production.cards()[-1]), 20)
+    await production.slack.hands.click(VISITOR, production.cards()[-1], "Stop", channel=INCIDENTS)
+    assert "INCOMPLETE: m1_1k drill" in await production.final(within_s=15)
+    report = saved(production)
+    assert report.honest is not None
+    assert report.honest.ended.how == "stopped"
+
+
+async def test_R10_an_approval_that_was_taken_back_or_whose_target_changed_is_void(production: Stage) -> None:
+    await approved(production)
+    assert production.bot is not None
+    before = production.bot.world.config.target["practice"]
+    moved = before.model_copy(update={"api_url": "https://other.convex.cloud"})
+    production.bot.world.config.target["practice"] = moved
+    assert "another deployment" in await refused(production, f"{DRILL} --approval=d-1")
+    production.bot.world.config.target["practice"] = before
+    await production.type("drill revoke ce-1 --reason='incident open'", user=RELMGR)
+    await until(lambda: "REVOKED" in text_of(production.cards()[-1]))
+    assert "ce-1 is REVOKED" in await refused(production, f"{DRILL} --approval=d-1")
+
+
+async def test_what_needs_no_approval_is_not_asked_for(production: Stage) -> None:
+    assert production.bot is not None
+    _, outcome = await carry_out(production.bot, "drill ceiling --profile=burst --reason=x")
     assert outcome is not None
-    assert outcome["exit_status"] == 4
-    text = json.dumps(outcome["card"])
-    assert "ceiling" in text
+    assert outcome["exit_status"] == 2
+    assert "needs no approval" in json.dumps(outcome["card"])
+    _, outcome = await carry_out(production.bot, "drill ceiling --profile=m1_1k")
+    assert outcome is not None
+    assert "needs a reason" in json.dumps(outcome["card"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot import pictures
 from bot.clock import SystemClock
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
@@ -226,3 +227,18 @@ def test_R42_no_spoilt_evidence_passes(passed: Evidence, name: str) -> None:
     VECTORS[name](evidence)
 
     assert verdict(evidence) is not Verdict.PASS
+
+
+def test_a_drill_is_drawn_as_a_picture_with_its_limit(passed: Evidence) -> None:
+    """One panel for each endpoint, as a PNG, drawn outside of this process."""
+    data = pictures.latency(DrillReport.parse(passed["drill"]))
+    assert data is not None
+    assert [panel["title"] for panel in data["panels"]] == ["/api/gmail/push", "/api/whatsapp/webhook", "/api/chat"]
+
+    drawn = asyncio.run(pictures.render(data))
+
+    assert isinstance(drawn, bytes)
+    assert drawn.startswith(b"\x89PNG")
+    assert asyncio.run(pictures.render({"kind": "latency", "title": "x", "panels": "broken"})) == (
+        "no picture: it could not be drawn"
+    )

@@ -22,6 +22,11 @@ from slo.profiles import Profile, Scale
 from slo.profiles import profile as profile_named
 from slo.scenarios import CHAT, select
 
+
+class AboveCeiling(Refused):
+    """A ceiling that a release manager may raise for this one drill."""
+
+
 SPARE_FILES = 200
 """Open files that are not load connections."""
 
@@ -193,12 +198,12 @@ def _fits_machine(asked: int, processes: int) -> None:
 
 def _over(target: Target, what: str, asked: int, ceiling: int) -> Refused:
     words = {"requests": "requests", "minutes": "minutes", "streams": "open streams", "in_flight": "requests in flight"}
-    how = f"take a smaller profile, or set `{what}` under [target.{target.name}.ceilings]"
-    approvable = target.approvable.model_dump().get(what)
-    if what in ("streams", "minutes") and target.needs_approval and (approvable is None or asked <= approvable):
-        how = f"sendcat drill ceiling --target={target.name} --{what}={asked} --reason=... (a release manager approves)"
-    return Refused(
+    most = target.approvable.model_dump().get(what)
+    may_ask = what in ("streams", "minutes") and target.needs_approval and (most is None or asked <= most)
+    kind = AboveCeiling if may_ask else Refused
+    then = "have it approved: sendcat drill ceiling, with the flags of this drill" if may_ask else ""
+    return kind(
         f"This drill plans {asked} {words[what]}; the ceiling of {target.name} ({target.environment}) is {ceiling}.",
         rule=f"ceiling `{what}` of the target (R16; VERDICTS, Profiles)",
-        then=how,
+        then=then or f"take a smaller profile, or set `{what}` under [target.{target.name}.ceilings]",
     )
