@@ -9,6 +9,7 @@ import secrets
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,10 +28,12 @@ from bot.store.audit import AuditRecord
 from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
-from bot.tuning.applier import Applier
 from bot.tuning.failpoints import PLAIN, Seams
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
+
+if TYPE_CHECKING:
+    from bot.tuning.applier import Applier
 
 log = structlog.get_logger("main")
 
@@ -90,6 +93,8 @@ class Bot:
         )
         world.checks.append(lambda: _slack_findings(config))
         world.checks.append(lambda: asyncio.to_thread(findings, wall.names, book))
+        from bot.tuning.applier import Applier  # only who leads carries changes, and pays for loading it
+
         desk = Desk(world, wall)
         bot = cls(
             leadership,
@@ -173,11 +178,17 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     from bot.watch import Watch
 
     configure(Scrubber(config.secrets()), json=config.log_json)
-    bot = await Bot.lead(config, wait=standby)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+
+    def listen() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+
+    if not standby:  # who only waits for the lock is ended by the signal itself
+        listen()
+    bot = await Bot.lead(config, wait=standby)
+    listen()
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
     watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)

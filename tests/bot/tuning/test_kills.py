@@ -88,7 +88,7 @@ async def killed_and_resolved(
     return killed
 
 
-@pytest.mark.parametrize("name", ["intent.recorded", "write.sent"])
+@pytest.mark.parametrize("name", ["write.sent", "settle.recorded"])
 async def test_R28_killed_between_two_steps(tmp_path: Path, sendcat: PracticeSendcat, name: str) -> None:
     assert await killed_and_resolved(tmp_path, sendcat, worse=False, lives=[{"failpoint": name}]) == 1
 
