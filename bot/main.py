@@ -9,6 +9,7 @@ import secrets
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,10 +28,12 @@ from bot.store.audit import AuditRecord
 from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
-from bot.tuning.applier import Applier
 from bot.tuning.failpoints import PLAIN, Seams
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
+
+if TYPE_CHECKING:
+    from bot.tuning.applier import Applier
 
 log = structlog.get_logger("main")
 
@@ -90,6 +93,8 @@ class Bot:
         )
         world.checks.append(lambda: _slack_findings(config))
         world.checks.append(lambda: asyncio.to_thread(findings, wall.names, book))
+        from bot.tuning.applier import Applier  # only who leads carries changes, and pays for loading it
+
         desk = Desk(world, wall)
         bot = cls(
             leadership,

@@ -49,6 +49,7 @@ class Applier:
         self.hand = Hand(world, seams)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
+        self._open = True
 
     async def start(self) -> None:
         """Mark what is in doubt, at once, then carry on with every open change."""
@@ -59,10 +60,11 @@ class Applier:
 
     async def stop(self, grace_s: float = 3.0) -> None:
         """Give writes a moment to be answered and recorded, then leave the rest to the next start."""
-        for change_id in list(self._tasks):
+        self._open = False
+        for change_id, task in list(self._tasks.items()):
             change = await self.hand.get(change_id)
             if change is not None and change.state not in ("taken", "intent", "undoing", "reverting"):
-                self._tasks[change_id].cancel()
+                task.cancel()
         tasks = list(self._tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace_s)
@@ -76,6 +78,8 @@ class Applier:
         if change_id in self._tasks:
             self._news[change_id].set()
             return
+        if not self._open:
+            return  # the next start finds it
         self._news[change_id] = asyncio.Event()
         task = asyncio.create_task(self._carry(change_id), name=change_id)
         self._tasks[change_id] = task

@@ -71,7 +71,7 @@ def _proposal(change: Change) -> Card:
     back = ", ".join(f"{s.knob} {s.stored if s.stored is not None else 'unset'}" for s in change.steps)
     sections.append(f"*Undo:* back to {inert(back, 300)}, same place, no approval needed")
     return Card(
-        title=f"Tuning proposal {change.id} · {change.target}",
+        title=f"Tuning proposal {change.id}{_playbooks(change)} · {change.target}",
         tone=Tone.WARN,
         context=_context(change),
         table=_steps_table(change),
@@ -107,6 +107,13 @@ def _proposal(change: Change) -> Card:
         ),
         footer="needs 1 other person · runbook, tuning rules",
     )
+
+
+def _playbooks(change: Change) -> str:
+    """The playbooks that name every one of these knobs, such as `` · playbook C``."""
+    named = [set(all_knobs()[step.knob].playbooks) for step in change.steps]
+    common = sorted(set.intersection(*named))
+    return f" · playbook {common[0]}" if len(common) == 1 else ""
 
 
 def _value_form(change: Change) -> Form:

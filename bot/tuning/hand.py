@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from bot import measure
-from bot.authority import LOCAL, resolve
+from bot.authority import LOCAL, TABLE, resolve
 from bot.card import Card
 from bot.config import Config, Target
 from bot.measure import Drilled
@@ -117,6 +117,8 @@ class Hand:
             grant = await self.world.store.read(lambda conn: grants.get(conn, grant_id))
             if grant is None or self.now_ms > grant.until_ms:
                 return "expired", f"break-glass {grant_id} has lapsed"
+        elif not await self._may_still_approve(change):
+            return "void", "who approved it may not approve changes any more"
         if identity.policy() != change.policy:
             return "void", "the tuning rules or the baseline have changed since it was proposed"
         if change.target not in self.world.config.target:
@@ -125,6 +127,14 @@ class Hand:
         if deployment != change.deployment:
             return "void", f"{change.target} is another deployment now: {deployment}, not {change.deployment}"
         return None
+
+    async def _may_still_approve(self, change: Change) -> bool:
+        """Authority counts at the moment of the effect (R9); what Slack cannot say now was said at the approval."""
+        approver = change.approver
+        assert approver is not None
+        standing = LOCAL if approver.door != "slack" else await self.world.directory.standing(approver.account)
+        who = resolve(self.world.config, approver.actor, standing)
+        return not standing.known or bool(who.roles & TABLE["tune.approve"].roles)
 
     async def began(self, change: Change, failpoint: str) -> None:
         await self.seams.failpoints.at(failpoint, change.id)

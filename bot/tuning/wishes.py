@@ -66,7 +66,7 @@ def propose(tx: Tx, config: Config, draft: Draft, *, op: str, who: Who, target: 
         deployment=draft.deployment,
         policy=draft.policy,
         expires_ms=tx.now_ms + OPEN_MS,
-        notes=draft.notes,
+        notes=(*draft.notes, f"Computed from {draft.looked.artifact}; a newer one is taken before the write."),
     )
 
 

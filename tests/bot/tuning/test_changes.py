@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tuning_kit import CHAT, LIMIT, Bench
+from tuning_kit import CHAT, LIMIT, Bench, Everybody
 
+from bot.authority import Standing
 from bot.practice.sendcat import Script
 from bot.watch import Watch
 
@@ -107,13 +108,15 @@ async def test_R10_the_proposer_never_approves_and_an_approval_is_given_once(ben
     await bench.reaches("kept")
 
 
-@pytest.mark.parametrize("what", ["stored", "policy", "deployment"])
+@pytest.mark.parametrize("what", ["stored", "policy", "deployment", "role"])
 async def test_R10_an_approval_is_void_when_what_it_is_bound_to_has_changed(bench: Bench, what: str) -> None:
     """Nothing is written when a value, the deployment or the rules are not those of the proposal."""
     bench.set(CHAT, "24")
     await bench.say(f"tune {CHAT} +20%")
     if what == "stored":
         bench.set(CHAT, "25")
+    elif what == "role":
+        bench.bot.world.directory = Leaving()
     elif what == "deployment":
         bench.sendcat.keys.name = bench.sendcat.deployment.name = "another-heron-7"
     else:
@@ -125,6 +128,17 @@ async def test_R10_an_approval_is_void_when_what_it_is_bound_to_has_changed(benc
 
     assert change.state == "void", change.note
     assert bench.writes() == 0
+
+
+class Leaving(Everybody):
+    """A workspace that everybody leaves right after their next wish was taken."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def standing(self, account: str) -> Standing:
+        self.asked += 1
+        return Standing(known=True, kind="member" if self.asked <= 2 else "deactivated")
 
 
 async def test_one_change_set_at_a_time(bench: Bench) -> None:

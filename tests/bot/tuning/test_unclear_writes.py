@@ -105,7 +105,7 @@ async def faulted(tmp_path: Path, sendcat: PracticeSendcat, count: int, seed: in
 
 
 async def test_R26_every_kind_of_unclear_write_is_classified(tmp_path: Path, sendcat: PracticeSendcat) -> None:
-    ends = await faulted(tmp_path, sendcat, 8, seed=7)
+    ends = await faulted(tmp_path, sendcat, 6, seed=7)
 
     assert set(ends) >= {"kept", "failed"}
 
