@@ -139,8 +139,13 @@ class Catalog:
         for place, field in enumerate(command.positional):
             if place < len(words):
                 values[field] = words[place]
-        if len(words) > len(command.positional):
-            extra = words[len(command.positional)]
+        further = words[len(command.positional) :]
+        if command.rest is not None:
+            values[command.rest] = tuple(further)
+        elif command.prose is not None:
+            values |= {command.prose: " ".join(further)} if further else {}
+        elif further:
+            extra = further[0]
             raise Unknown(
                 f"`{command.name}` does not know what to do with {extra[:60]!r}.", then=f"/sendcat help {command.name}"
             )

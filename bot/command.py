@@ -73,6 +73,8 @@ class Ask(BaseModel):
     """Whether ``fields`` are the answers of a sent form."""
     modal: bool = False
     """Whether the door can open a form now."""
+    form: bool = False
+    """The command's form comes first, although the line says something already: a shortcut on a message."""
 
 
 class Opening(BaseModel):
@@ -145,6 +147,10 @@ class Command(Generic[A]):
     args: type[A]
     run: Callable[[Run, A], Awaitable[Outcome]]
     positional: tuple[str, ...] = ()
+    rest: str | None = None
+    """The field that takes every further word, as a tuple."""
+    prose: str | None = None
+    """The field that takes all further words as one text, so that a note needs no quotes."""
     examples: tuple[str, ...] = ()
     group: str = "See"
     doors: frozenset[Door] = frozenset({Door.SLACK, Door.TERMINAL})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -153,6 +154,8 @@ class Slack(_Frozen):
     release_channel: str | None = None
     alert_channel: str | None = None
     anchor_channel: str | None = None
+    timeline_emoji: str = Field(default="pushpin", pattern=r"^[a-z0-9_+'-]{1,100}$")
+    """Put on a message, this adds it to the incident's timeline (ux.md, rule 11)."""
     bot_token_env: str = "SLACK_BOT_TOKEN"
     app_token_env: str = "SLACK_APP_TOKEN"
     signing_secret_env: str = "SLACK_SIGNING_SECRET"
@@ -254,6 +257,8 @@ class Config(_Frozen):
     providers: dict[str, Provider] = {}
     sentry: Sentry = Sentry()
     github: GitHub = GitHub()
+    time_zone: str = ""
+    """Zone of the local times in a post-incident report, for example Europe/Berlin; empty: the host's."""
     log_json: bool = True
     http_host: str = "0.0.0.0"
     """Where HTTP mode listens; the practice bot listens on loopback."""
@@ -268,6 +273,8 @@ class Config(_Frozen):
             for member in members:
                 if member not in self.people and not re.fullmatch(r"S[A-Z0-9]{2,}", member):
                     raise ValueError(f"roles.{role}: {member!r} is neither in [people] nor a Slack user-group id")
+        if self.time_zone and self.time_zone not in zoneinfo.available_timezones():
+            raise ValueError(f"time_zone: there is no zone {self.time_zone!r}; write one such as Europe/Berlin")
         origins = [t.site_url for t in self.target.values()]
         if len(set(origins)) != len(origins):
             raise ValueError("target: two targets share one site_url; each deployment is registered once (R15)")

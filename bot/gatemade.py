@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot import gatecard, history, release
+from bot import gatecard, history, pictures, release
 from bot.card import Attachment, Button, Card, Tone
 from bot.command import EXIT, Outcome
 from bot.decided import decided
@@ -107,6 +107,11 @@ async def conclude(
     made = await _make(run, asked, policies, found)
     verdict = made.judged.verdict
     card = _card(run, asked, made, missing, by_hand)
+    if found.drilled is not None and asked.profile != "quick":
+        picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
+        footer = " · ".join(part for part in (card.footer, left_out) if part)
+        shown = (*card.attachments, *pictures.attached(picture))
+        card = card.model_copy(update={"attachments": shown, "footer": footer})
     data: dict[str, Any] = {
         "verdict": verdict.value,
         "artifact": made.artifact,

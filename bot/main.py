@@ -18,6 +18,7 @@ from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
 from bot.errors import Broken, SendcatError
+from bot.incidents.keeper import Keeper
 from bot.logs import configure
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
@@ -26,6 +27,8 @@ from bot.store.audit import AuditRecord
 from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
+from bot.tuning.applier import Applier
+from bot.tuning.failpoints import PLAIN, Seams
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
 from playbooks.book import Book
@@ -53,11 +56,20 @@ class Bot:
     desk: Desk
     worker: Worker
     socket: SocketServer
+    applier: Applier
     cards: asyncio.Task[None] | None = None
     """Keeps the cards of decided cases as they stand."""
 
     @classmethod
-    async def lead(cls, config: Config, *, clock: Clock | None = None, wait: bool = False, rests: bool = True) -> Bot:
+    async def lead(
+        cls,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        wait: bool = False,
+        rests: bool = True,
+        seams: Seams = PLAIN,
+    ) -> Bot:
         """Take the lock, open the store, resolve what was left open, listen on the socket.
 
         Raises `Busy` (75) at once when another process leads, unless ``wait``.
@@ -80,16 +92,34 @@ class Bot:
             scrubber=Scrubber(config.secrets()),
             masker=Masker(masking_key(config.state_dir)),
             floor=Floor(clock, rests=rests),
+            keeper=Keeper(
+                store,
+                clock,
+                commands=[command.name for command in wall.commands if not command.quiet],
+                artifact_dir=config.artifact_dir,
+                runbook_dir=config.runbook_dir,
+            ),
         )
         world.checks.append(lambda: _slack_findings(config))
         desk = Desk(world, wall)
-        bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
+        bot = cls(
+            leadership,
+            world,
+            desk,
+            Worker(world, desk),
+            SocketServer(desk, config.state_dir),
+            Applier(world, seams),
+        )
         if store.damage is None:
             await store.write(
                 lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
             )
+            world.carrier = bot.applier
             await bot.worker.start()
+            await bot.applier.start()
             bot.cards = asyncio.create_task(keep_cases(world), name="cases")
+            assert world.keeper is not None
+            world.keeper.start()
         await bot.socket.start()
         return bot
 
@@ -99,6 +129,9 @@ class Bot:
         if self.cards is not None:
             self.cards.cancel()
         await self.worker.stop()
+        await self.applier.stop()
+        if self.world.keeper is not None:
+            await self.world.keeper.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)
@@ -157,9 +190,9 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock)
+    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
-    bot.world.directory = door.directory
+    bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False
     try:
         if http:

@@ -5,6 +5,7 @@ Commands share measurements and judges, never each other (INTERFACES.md, section
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -181,6 +182,36 @@ async def fresh_reports(run: Run) -> tuple[ProbeReport | None, DrillReport | Non
         ProbeReport.parse(_read(run, probe)) if probe else None,
         DrillReport.parse(_read(run, drill)) if drill else None,
     )
+
+
+async def fresh_drill(run: Run) -> Drilled | None:
+    """A whole quick drill of this target that is young enough to count as before, also one of this run (VERDICTS)."""
+    since = run.world.clock.now_ms() - FRESH_MS
+    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, "drill", run.target.name, limit=10))
+    for row in rows:
+        if row.started_ms < since or not (run.world.config.artifact_dir / row.name).is_file():
+            continue
+        report = DrillReport.parse(_read(run, row))
+        if report.profile == "quick" and report.honest is not None and report.honest.ended.how == "finished":
+            return Drilled(judgement=judge_drill(report), artifact=row.name, report=report)
+    return None
+
+
+async def saved(run: Run, name: str) -> dict[str, Any]:
+    """A saved report by its name, as it was written; raises `Broken` when it is gone or was changed."""
+    row = await run.world.store.read(lambda conn: artifacts.named(conn, name))
+    if row is None or not (run.world.config.artifact_dir / row.name).is_file():
+        raise Broken(f"{name} is gone.", then="look for it in a backup of the artifact folder")
+    return _read(run, row)
+
+
+async def snapshot_at(run: Run, at_ms: int) -> tuple[int, Snapshot] | None:
+    """The saved snapshot that shows how things were at a moment: the newest before it, else the oldest after it."""
+    rows = await run.world.store.read(lambda conn: artifacts.around(conn, "snapshot", run.target.name, at_ms))
+    for row in rows:
+        with contextlib.suppress(SendcatError, OSError, ValueError):
+            return row.started_ms, Snapshot.parse(_read(run, row))
+    return None
 
 
 async def recent_drills(run: Run, count: int) -> list[DrillReport]:

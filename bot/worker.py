@@ -16,9 +16,9 @@ from bot.card import Attachment, Button, Card, Tone, who
 from bot.catalog import Plan
 from bot.clock import token
 from bot.command import Outcome
-from bot.desk import Desk
+from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
-from bot.run import Run, card_key, put_card
+from bot.run import Run, card_key, put_card, with_banner
 from bot.store import audit, offers, ops, outbox
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import End, Op
@@ -113,6 +113,7 @@ class Worker:
             decision = self.desk.decide(plan, person, op.place)
             if not decision.allowed:
                 raise Refused(decision.reason, rule="authority is checked again at the moment of the effect (R9)")
+            await refuse_while_paused(world, plan)
         except SendcatError as error:
             await self._finish(op, None, error_outcome(error, op, None), "refused")
             return
@@ -218,6 +219,7 @@ class Worker:
 
 def put_ephemeral(tx: Tx, op: Op, card: Card) -> Card:
     """Answer only the asker."""
+    card = with_banner(tx, card)
     if op.place.channel is None:
         return card
 

@@ -12,8 +12,7 @@ from enum import StrEnum
 
 from playbooks.book import Book
 from playbooks.facts import Facts
-from playbooks.judges.f_tool_queue import CIRCUIT_OF
-from playbooks.signals import Signal, judge_signals, suggestions
+from playbooks.signals import Signal, judge_signals, one_provider, suggestions
 from slo.verdict import Judgement, Verdict, combine
 
 REQUIRED = "ABCDF"
@@ -107,7 +106,7 @@ def diagnose(
     made = [Verdict.INCOMPLETE if part is None else part.verdict for part in parts.values()]
     verdict = combine([*made, *(_verdict_of(signal) for signal in signals)])
     letters = suggestions(signals)
-    cause = _cause(verdict, letters, one_provider=_one_provider(signals))
+    cause = _cause(verdict, letters, one_provider=one_provider(signals))
     missing = _missing(signals, parts)
     return Diagnosis(
         verdict=verdict,
@@ -131,13 +130,6 @@ def _verdict_of(signal: Signal) -> Verdict:
     if signal.state == "not judged" and signal.letter in REQUIRED:
         return Verdict.INCOMPLETE
     return Verdict.PASS
-
-
-def _one_provider(signals: tuple[Signal, ...]) -> bool:
-    """Whether B and F are one fault: the jobs fail because the search provider that they call does."""
-    by_letter = {signal.letter: signal for signal in signals}
-    down = {reading.name for reading in by_letter["B"].readings if reading.fired}
-    return by_letter["F"].variant == "upstream" and bool(down) and down <= set(CIRCUIT_OF.values())
 
 
 def _cause(verdict: Verdict, letters: tuple[str, ...], *, one_provider: bool) -> Cause:

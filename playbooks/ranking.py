@@ -1,7 +1,7 @@
 """The ranking of the playbooks from saved snapshots alone: ``sendcat judge signals SNAPSHOT... --json`` (pure).
 
-A snapshot is what `reliability:snapshot` prints, or an artifact ``reliability-snapshot-<stamp>.json``: the bare answer of
-`ops:getReliabilitySnapshot`. One that is wrapped with other facts (``{"snapshot": {...}}``) is taken out.
+A snapshot is what `reliability:snapshot` prints, or an artifact ``reliability-snapshot-<stamp>.json``: the bare answer
+of `ops:getReliabilitySnapshot`. One that is wrapped with other facts (``{"snapshot": {...}}``) is taken out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from slo.snapshot import Snapshot
 
 
 def rank(snapshots: Sequence[Mapping[str, Any]], book: Book) -> dict[str, Any]:
-    """The signals of all playbooks, ranked, as JSON-ready data; ``snapshots`` are looks at one deployment, in any order.
+    """The signals of all playbooks, ranked, as JSON-ready data; ``snapshots`` are looks at one deployment.
 
-    ``suggestions`` are the letters to open, first one first; ``signals`` has all eight, in the order of the ranking,
-    with their readings. ``state`` of a signal is ``fired``, ``quiet`` or ``not judged``. Ages count from the newest look.
+    They may stand in any order. ``suggestions`` are the letters to open, first one first; ``undecided`` are those that
+    snapshots alone cannot judge, such as E (counts do not tell stale from fresh); ``signals`` has all eight with their
+    readings, in this order. ``state`` is ``fired``, ``quiet`` or ``not judged``. Ages count from the newest look.
     Raises `slo.errors.BadSnapshot` for what is no snapshot, and for none at all.
     """
     looks = tuple(sorted((Snapshot.parse(_bare(raw)) for raw in snapshots), key=lambda look: look.generated_at))
@@ -33,6 +34,7 @@ def rank(snapshots: Sequence[Mapping[str, Any]], book: Book) -> dict[str, Any]:
         "looks": [look.generated_at for look in looks],
         "spanMs": facts.span_ms,
         "suggestions": list(suggestions(signals)),
+        "undecided": [signal.letter for signal in signals if signal.state == "not judged"],
         "signals": [_signal(signal, book) for signal in signals],
     }
 

@@ -222,8 +222,13 @@ def _endpoint_checks(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, s
         bad = facts.total - two_xx(facts.statuses)
         yield rate_check("2xx_success_rate", bad, slo.min_two_xx_rate, least=True)
         if facts.name == CHAT:
-            whole = None if facts.pooled is None else facts.total - facts.pooled.succeeded
+            whole = None if facts.pooled is None else facts.total - _streams_done(facts.pooled)
             yield rate_check("stream_success_rate", whole, slo.min_two_xx_rate, least=True)
+
+
+def _streams_done(pooled: HonestStage) -> int:
+    """Streams that ended with `done`; where the two counts of them differ, the smaller one counts."""
+    return min(pooled.succeeded, pooled.streams.get("done", 0))
 
 
 def _latency_check(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, strict: bool) -> Check:
@@ -247,6 +252,8 @@ def _latency_check(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, str
             why = f"none of {facts.total} requests succeeded ({seen or 'no answers'})"
         elif facts.name == CHAT and first is not None:
             why = f"first token p95 {first:.0f} ms"
+        if latency.n != facts.pooled.succeeded:
+            value, why = None, f"{facts.pooled.succeeded} requests succeeded and {latency.n} latencies were kept"
         if facts.late_generator:
             value, why = None, "the load generator was late, so this latency is partly ours"
     if facts.total == 0:

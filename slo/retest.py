@@ -88,7 +88,7 @@ def compare(before: Judgement, after: Judgement, pressures: Sequence[Pressure] =
     reason = ""
     if answer is not Answer.WORSE and _ended_badly(after) and not _ended_badly(before):
         answer, reason = Answer.WORSE, f"the drill ended early: {after.reason}"
-    elif answer is not Answer.WORSE and (_undecided(before) or _undecided(after)):
+    elif answer is not Answer.WORSE and (_undecided(before) or _undecided(after) or (after.reason and after.failed)):
         answer, reason = Answer.INCOMPLETE, after.reason or before.reason
     return Retest(answer=answer, lines=tuple(lines), reason=reason or _first_reason(lines, answer))
 
@@ -114,7 +114,7 @@ def _ended_badly(judgement: Judgement) -> bool:
 
 def _undecided(judgement: Judgement) -> bool:
     """Whether the drill as a whole decided nothing: stopped, or the generator was the bottleneck."""
-    return judgement.verdict is Verdict.INCOMPLETE and not judgement.undecided
+    return judgement.verdict is Verdict.INCOMPLETE and bool(judgement.reason)
 
 
 def _check(before: Check | None, after: Check | None) -> Compared:
@@ -128,11 +128,10 @@ def _check(before: Check | None, after: Check | None) -> Compared:
         unit=known.unit,
         answer=Answer.SAME,
     )
-    if before and before.unit == "ms" and before.value is None and after and after.value is not None:
-        # Nothing succeeded before, so there was no latency to compare with; the rates of the endpoint tell the rest.
-        return _said(
-            line, Answer.SAME if after.verdict is Verdict.PASS else Answer.INCOMPLETE, "nothing to compare with"
-        )
+    if before and after and before.unit == "ms" and before.value is None:
+        # Nothing succeeded before, so there is no latency to compare with; the rates of the endpoint tell the rest.
+        over = after.verdict is Verdict.FAIL
+        return _said(line, Answer.INCOMPLETE if over else Answer.SAME, "nothing succeeded before")
     if before is None or after is None or Verdict.INCOMPLETE in (before.verdict, after.verdict):
         missing = after if before and before.verdict is not Verdict.INCOMPLETE else before
         why = missing.reason if missing and missing.reason else "not measured"

@@ -53,7 +53,7 @@ class Stage:
         """Start the bot with its Slack door over HTTP, delivered in process."""
         self.bot = await Bot.lead(self.config, rests=False)
         self.door = SlackDoor(self.bot.world.config, self.bot.desk, self.bot.world.store, self.bot.world.clock)
-        self.bot.world.directory = self.door.directory
+        self.bot.world.directory, self.bot.world.messages = self.door.directory, self.door.messages
         await self.door.open()
         self.slack.deliver_http(app=self.door.asgi_app)
         return self.bot

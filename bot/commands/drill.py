@@ -18,7 +18,7 @@ def _action(args: DrillArgs) -> str:
 
 
 async def _run(run: Run, args: DrillArgs) -> Outcome:
-    from bot import ceiling, measure
+    from bot import ceiling, measure, pictures
     from bot.drill_views import drill_facts, drill_notes, stages_attachment
     from bot.views import drill_table, follow, verdict_tone
 
@@ -39,6 +39,7 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
             )
     report, judgement = drilled.report, drilled.judgement
     closed = ", closed loop" if args.mode == "closed" else ""
+    picture, left_out = (None, "") if args.chosen == "quick" else await pictures.of_drill(run, report, drilled.artifact)
     card = Card(
         title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}{closed}",
         tone=verdict_tone(judgement.verdict),
@@ -48,8 +49,8 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
         table=drill_table(report, judgement),
         sections=("\n".join(notes),) if (notes := drill_notes(report, judgement)) else (),
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
-        footer=f"saved as `{drilled.artifact}`",
-        attachments=(stages_attachment(report),),
+        footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
+        attachments=(stages_attachment(report), *pictures.attached(picture)),
         final=True,
     )
     data = {

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
+from bot.store import incident_tables
+
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
@@ -39,7 +41,27 @@ def cases(db: Database) -> None:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, cases)
+def changes(db: Database) -> None:
+    """Tuning changes, the knobs they move, and break-glass grants."""
+    for statement in _CHANGES:
+        db.conn.execute(statement)
+
+
+def pins(db: Database) -> None:
+    """A message may be pinned: whether it should be, whether Slack has it so, and when to try again."""
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin_due_ms INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX outbox_pins ON outbox (channel, id) WHERE pin OR pinned")
+
+
+def incidents(db: Database) -> None:
+    """Incidents, their timelines, checklists and reminders."""
+    for statement in incident_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
+ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, cases, changes, pins, incidents)
 """In order, append only."""
 
 
@@ -236,6 +258,95 @@ _FIRST = (
         at_ms INTEGER NOT NULL,
         op TEXT REFERENCES ops (id),
         PRIMARY KEY (schedule, slot_ms)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_CHANGES = (
+    """
+    CREATE TABLE changes (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        target TEXT NOT NULL,
+        deployment TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('proposed', 'approved', 'taken', 'intent', 'ambiguous', 'written', 'confirmed', 'settling', 'retested',
+             'undoing', 'reverting', 'doubtful', 'unknown',
+             'kept', 'undone', 'rejected', 'expired', 'void', 'failed')),
+        line TEXT NOT NULL,
+        why TEXT NOT NULL,
+        steps TEXT NOT NULL CHECK (json_valid(steps)),
+        notes TEXT NOT NULL CHECK (json_valid(notes)),
+        second TEXT NOT NULL CHECK (json_valid(second)),
+        policy TEXT NOT NULL CHECK (length(policy) = 64),
+        binding TEXT NOT NULL CHECK (length(binding) = 64),
+        op TEXT NOT NULL REFERENCES ops (id),
+        proposer TEXT NOT NULL CHECK (json_valid(proposer)),
+        approver TEXT CHECK (approver IS NULL OR json_valid(approver)),
+        approved_ms INTEGER CHECK ((approved_ms IS NULL) = (approver IS NULL)),
+        break_glass TEXT,
+        before TEXT CHECK (before IS NULL OR json_valid(before)),
+        after TEXT CHECK (after IS NULL OR json_valid(after)),
+        retest TEXT CHECK (retest IS NULL OR json_valid(retest)),
+        verdict TEXT CHECK (verdict IN ('BETTER', 'SAME', 'WORSE', 'INCOMPLETE')),
+        undo_by TEXT CHECK (undo_by IS NULL OR json_valid(undo_by)),
+        undo_why TEXT,
+        undo_knobs TEXT CHECK (undo_knobs IS NULL OR json_valid(undo_knobs)),
+        note TEXT NOT NULL DEFAULT '',
+        attempts INTEGER NOT NULL DEFAULT 0,
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        sent_ms INTEGER,
+        due_ms INTEGER,
+        raised_ms INTEGER,
+        updated_ms INTEGER NOT NULL,
+        epoch INTEGER NOT NULL REFERENCES epochs (epoch),
+        CHECK (state IN ('proposed', 'rejected', 'expired', 'void') OR approver IS NOT NULL),
+        CHECK (state NOT IN ('ambiguous', 'doubtful', 'unknown', 'settling') OR due_ms IS NOT NULL)
+    ) STRICT
+    """,
+    # One change set at a time: the lock is a row, so a crash cannot leave it behind without an owner and a reason.
+    """
+    CREATE UNIQUE INDEX changes_one_open ON changes (target) WHERE state NOT IN
+        ('kept', 'undone', 'rejected', 'expired', 'void', 'failed')
+    """,
+    "CREATE INDEX changes_by_target ON changes (target, n)",
+    # What was approved is what is applied.
+    """
+    CREATE TRIGGER changes_are_bound BEFORE UPDATE ON changes
+    WHEN NEW.id IS NOT OLD.id OR NEW.target IS NOT OLD.target OR NEW.deployment IS NOT OLD.deployment
+      OR NEW.steps IS NOT OLD.steps OR NEW.policy IS NOT OLD.policy OR NEW.binding IS NOT OLD.binding
+      OR NEW.proposer IS NOT OLD.proposer
+      OR (OLD.approver IS NOT NULL AND NEW.approver IS NOT OLD.approver)
+    BEGIN SELECT RAISE(ABORT, 'a change is bound to what was proposed and approved'); END
+    """,
+    """
+    CREATE TRIGGER changes_stay BEFORE DELETE ON changes
+    BEGIN SELECT RAISE(ABORT, 'changes are kept for ever'); END
+    """,
+    """
+    CREATE TABLE change_knobs (
+        change TEXT NOT NULL REFERENCES changes (id),
+        knob TEXT NOT NULL,
+        stored TEXT,
+        before TEXT NOT NULL CHECK (json_valid(before)),
+        text TEXT NOT NULL,
+        after TEXT NOT NULL CHECK (json_valid(after)),
+        PRIMARY KEY (change, knob)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX change_knobs_by_knob ON change_knobs (knob, change)",
+    """
+    CREATE TABLE break_glass (
+        id TEXT PRIMARY KEY,
+        change TEXT NOT NULL REFERENCES changes (id),
+        by TEXT NOT NULL CHECK (json_valid(by)),
+        why TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        reviewer TEXT CHECK (reviewer IS NULL OR json_valid(reviewer)),
+        finding TEXT,
+        reviewed_ms INTEGER CHECK ((reviewed_ms IS NULL) = (reviewer IS NULL))
     ) STRICT, WITHOUT ROWID
     """,
 )

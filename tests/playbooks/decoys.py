@@ -81,7 +81,9 @@ def leftover_open(on: Deployment, rng: random.Random, now_ms: int) -> None:
     """A row that no call uses, and a row of somebody's test."""
     for provider in ("openrouter_chat", "phase_2_canary_probe"):
         for _ in range(5):
-            on.circuits.failure(provider, now_ms - rng.randint(1, 40) * 1_000, "HTTP 503", threshold=4, cooldown_ms=60_000)
+            on.circuits.failure(
+                provider, now_ms - rng.randint(1, 40) * 1_000, "HTTP 503", threshold=4, cooldown_ms=60_000
+            )
 
 
 def allowed_only(on: Deployment, rng: random.Random, now_ms: int) -> None:

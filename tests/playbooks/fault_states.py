@@ -40,16 +40,35 @@ BUSY = 0.8
 """From this share of its cap triage reads a bulkhead's leases."""
 NO_FAULTS = ("B:stale_open", "C:spike")
 """Of the catalogue, and no outage: a careful reading suggests nothing."""
-RIGHT: Mapping[str, str] = {"G:snapshot": "BF", "G:circuits": "B", "G:queued": "F", "G:alerts": "AG", "H:circuit": "BH", "H:queue": "FH"}
+RIGHT: Mapping[str, str] = {
+    "G:snapshot": "BF",
+    "G:circuits": "B",
+    "G:queued": "F",
+    "G:alerts": "AG",
+    "B:tool": "BF",
+    "H:circuit": "BH",
+    "H:queue": "FH",
+}
 """Letters that are right for a trigger whose cause has a playbook of its own; any other fault's is its letter."""
 BLIND = ("B:quota", "D:hidden", "E:stale", "E:products", "G:demand", "G:load", "H:pool")
 """What no snapshot of the usual window shows, only what is read beside it."""
+_CHATTY = ("A:chat", "A:contention")
+_APART_NAMES = (
+    *({trigger, chatty} for trigger in ("G:circuits", "H:circuit", "B:quota", "G:load") for chatty in _CHATTY),
+    *({"D:hidden", sender} for sender in ("A:abusive", "A:legitimate", "A:contention")),
+    *({"B:tool", queue} for queue in ("F:caps", "F:backlog", "F:upstream")),
+)
+"""Chats test a circuit and ask the drill's user; two hundred newer keys hide an old one; one provider is one fault."""
 TWOFOLD = ("G:snapshot",)
 """Two faults at once by itself."""
 _APART = ({"B", "C"}, {"B", "H"}, {"B", "G"}, {"C", "H"}, {"C", "G"}, {"F", "H"}, {"F", "G"}, {"E", "F"}, {"G", "H"}, {"E", "H"}, {"E", "G"})  # fmt: skip
 """Letters that hide each other: no call takes a slot of an open circuit, one traffic rests for another fault."""
-_SPOILED = {"busy_queue": ("H:", "F:no_drain", "G:queued"), "many_keys": ("D:hidden",), "busy_bulkhead": ("C:spike",)}
-"""Decoys that end a fault: drains take its jobs along, and two hundred newer keys hide an old one from every read."""
+_SPOILED = {
+    "busy_queue": ("H:", "F:no_drain", "G:queued", "B:tool"),
+    "many_keys": ("D:hidden",),
+    "busy_bulkhead": ("C:spike",),
+}
+"""Decoys that end a fault: drains take its jobs along, late successes close its circuit, two hundred newer keys hide an old one from every read."""
 _PROVIDERS = ("serper_search", "ebay_search", "global_search", "gmail_oauth")
 
 
@@ -84,7 +103,9 @@ class Observed:
 
 def states(count: int, *, seed: int, healthy: bool = False) -> list[State]:
     """``count`` states: the catalogue in turn, a third of them with a second fault, most with decoys."""
-    catalogue = [f"{fault.letter}:{fault.variant}" for fault in ALL if f"{fault.letter}:{fault.variant}" not in NO_FAULTS]
+    catalogue = [
+        f"{fault.letter}:{fault.variant}" for fault in ALL if f"{fault.letter}:{fault.variant}" not in NO_FAULTS
+    ]
     found = []
     for number in range(count):
         rng = random.Random(f"state-{seed}-{number}")
@@ -106,7 +127,7 @@ def states(count: int, *, seed: int, healthy: bool = False) -> list[State]:
 
 def _hide(one: str, other: str) -> bool:
     letters = {one[0], other[0]}
-    return len(letters) == 1 or letters in _APART
+    return len(letters) == 1 or letters in _APART or {one, other} in _APART_NAMES
 
 
 def _options(name: str, rng: random.Random) -> dict[str, Option]:
@@ -115,15 +136,19 @@ def _options(name: str, rng: random.Random) -> dict[str, Option]:
     scope = rng.choice(SCOPES)
     match name:
         case "A:abusive":
-            return {"per_second": rng.randint(10, 80), "sources": rng.randint(2, 14), "bucket": webhook}
+            return {"per_second": rng.randint(3, 80), "sources": rng.randint(1, 14), "bucket": webhook}
         case "A:legitimate":
             return {"per_minute": rng.randint(135, 240), "bucket": webhook}
         case "A:chat":
-            return {"period_ms": rng.randint(1_200, 4_000)}
+            return {"period_ms": rng.randint(1_000, 6_000)}
         case "A:contention":
-            return {"share": rng.uniform(0.15, 0.5), "bucket": rng.choice((webhook, "chat_stream"))}
+            return {"share": rng.uniform(0.25, 0.6), "bucket": rng.choice((webhook, "chat_stream"))}
         case "B:primary":
-            return {"status": rng.choice((500, 502, 503)), "secondary": rng.random() < 0.3, "timeout": rng.random() < 0.2}
+            return {
+                "status": rng.choice((500, 502, 503)),
+                "secondary": rng.random() < 0.3,
+                "timeout": rng.random() < 0.2,
+            }
         case "B:tool":
             return {"provider": rng.choice(_PROVIDERS), "status": rng.choice((500, 502, 503))}
         case "B:quota":

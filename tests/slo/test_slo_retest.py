@@ -47,7 +47,7 @@ def drill(*, five_xx: float = 0.0, streams: float = 1.0, p95_ms: float | None = 
         (drill(), drill(ran=False), Answer.INCOMPLETE),
         (drill(five_xx=1, p95_ms=None), drill(), Answer.BETTER),  # nothing succeeded before
         (drill(), drill(five_xx=1, p95_ms=None), Answer.WORSE),
-        (drill(five_xx=0.2, p95_ms=None), drill(five_xx=0.2, p95_ms=None), Answer.INCOMPLETE),
+        (drill(five_xx=1, p95_ms=None), drill(five_xx=1, p95_ms=None), Answer.SAME),
     ],
 )
 def test_the_answer_at_every_edge(before: Judgement, after: Judgement, answer: Answer) -> None:
