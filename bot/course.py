@@ -49,6 +49,10 @@ class Course:
         self.steps[self._at] = self.steps[self._at].model_copy(update={"detail": detail, "tone": tone})
         await self.run.show(self.card())
 
+    def say(self, detail: str) -> None:
+        """Set what the running step says, without drawing."""
+        self.steps[self._at] = self.steps[self._at].model_copy(update={"detail": detail})
+
     def mark(self, label: str, tone: Tone, detail: str) -> None:
         """Set how a step ended, without drawing."""
         for at, step in enumerate(self.steps):

@@ -244,3 +244,5 @@ async def follow(course: Course, every_s: float = 1.0) -> AsyncIterator[_Progres
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        if progress.newest is not None:
+            course.say(f"{progress.newest.done} requests")

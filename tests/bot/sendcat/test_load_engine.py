@@ -372,20 +372,41 @@ def test_a_window_counts_what_the_budget_needs() -> None:
 # The truth about a target that stalls
 
 
-async def test_weakness_08_a_stall_is_read_within_3_percent_of_the_truth() -> None:
-    """A server that stalls 400 ms every 2 s, at 500 planned requests a second; the machine may be busy once."""
+async def read_stall(url: str, **more: object) -> tuple[dict[int, float], float]:
+    """p95 and p99 as a drill reads them, and how late the generator says that it was itself, in ms."""
+    report = await run_apart(plan_of(url, stage(2000, 500, workers=100), **more))
+    latency = pooled(report).latency
+    assert latency.p95_ms is not None
+    assert latency.p99_ms is not None
+    assert report.honest is not None
+    made = report.honest.generator
+    return {95: latency.p95_ms, 99: latency.p99_ms}, (made.send_lag_p99_ms or 0) + (made.receive_lag_p99_ms or 0)
+
+
+async def test_weakness_08_a_stall_is_read_as_it_was_and_the_closed_loop_does_not_see_it() -> None:
+    """400 ms of every 2 s, 500 planned requests a second. Beyond 3% only what the generator owns up to, since the
+    machine of a test is busy; the strict figure is the proof below and in the bench."""
     assert (truth(95), truth(99)) == (pytest.approx(300, abs=3), pytest.approx(380, abs=3))
-    read: list[tuple[float, float]] = []
+    tried = []
     async with far("stall") as server:
-        for _ in range(3):
-            report = await run_apart(plan_of(server["url"], stage(2000, 500, workers=100)))
-            latency = pooled(report).latency
-            assert latency.p95_ms is not None
-            assert latency.p99_ms is not None
-            read.append((latency.p95_ms, latency.p99_ms))
-            if all(abs(value / truth(p) - 1) <= 0.03 for value, p in zip(read[-1], (95, 99), strict=True)):
+        for _ in range(4):
+            read, own_ms = await read_stall(server["url"])
+            tried.append((read, own_ms))
+            if all(abs(value - truth(p)) <= 0.03 * truth(p) + own_ms for p, value in read.items()):
                 break
         else:
-            pytest.fail(f"truth {truth(95):.0f} and {truth(99):.0f} ms, read {read}")
+            pytest.fail(f"truth {truth(95):.0f} and {truth(99):.0f} ms, read {tried}")
         closed = await run_apart(plan_of(server["url"], stage(3000, 500, workers=10), mode="closed"))
-        assert (pooled(closed).latency.p95_ms or 0) < 0.5 * truth(95), "the closed loop does not see it"
+        assert (pooled(closed).latency.p95_ms or 0) < 0.5 * truth(95)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_weakness_08_a_stall_is_read_within_3_percent_of_the_truth(processes: int) -> None:
+    """In most of five rounds, so that one that fell into a busy moment does not decide."""
+    good = 0
+    async with far("stall") as server:
+        for _ in range(5):
+            read, _ = await read_stall(server["url"], processes=processes)
+            good += all(abs(value / truth(p) - 1) <= 0.03 for p, value in read.items())
+    assert good >= 3
