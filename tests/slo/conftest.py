@@ -119,7 +119,13 @@ def drilled(baseline: Baseline) -> Callable[..., DrillReport]:
                 continue
             stages = []
             for stage in plan.stages(scenario):
-                tally = StageTally(scenario, stage.name, warmup=stage.warmup, planned=stage.total or 0)
+                tally = StageTally(
+                    scenario,
+                    stage.name,
+                    warmup=stage.warmup,
+                    consume_body=plan.consume_body and scenario == CHAT,
+                    planned=stage.total or 0,
+                )
                 for i in range(stage.total or 0 if sent is None else sent):
                     tally.add(answer(scenario, stage.name, i))
                 stages.append(StageRun(stage, tally))
