@@ -7,17 +7,18 @@ the original's figures and rule stand beside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import MappingProxyType
 
 from slo import posture
 from slo.artifacts import MilestoneCheck, MilestoneScenario, MilestoneSnapshotChecks, MilestoneSummary
-from slo.drill import SCENARIO_RAN, ending
+from slo.drill import SCENARIO_RAN, STREAMS_HELD, ending
 from slo.measure import evidence, five_xx, to_fixed, two_xx, unknown
 from slo.policy import Milestone, Ownership
 from slo.profiles import profile as find_profile
 from slo.reports import DrillReport, HonestStage, MeasuredScenario
-from slo.scenarios import endpoint
+from slo.scenarios import CHAT, endpoint
 from slo.snapshot import SERVER_MAX_LIMIT, Circuit, Snapshot
 from slo.verdict import SNAPSHOT, Check, Comparison, Judgement, Owner, Unit, Verdict, sum_up
 from slo.verdict import judge as check
@@ -195,33 +196,31 @@ def _pool(
 
 
 def _scale(name: str, drill: DrillReport, path: str, owner: Owner) -> Check:
-    """Whether the streams that the milestone is named after were planned: fewer prove less, and pass nothing."""
+    """Whether as many streams were open as the milestone is named after: fewer prove less, and pass nothing."""
     wanted, held = streams(name, drill)
-    why = ""
-    if drill.honest is None:
-        why = "the original holds workers, not streams"
-    elif drill.honest.loop != "open":
-        held, why = None, "in closed loop the load yields when the target is slow"
-    made = check(
-        "open_streams", held, wanted, scope=path, unit="count", comparison=">=", owner=owner, reason=why, original=None
-    )
-    if made.verdict is Verdict.FAIL:
-        share = drill.chat_stage_scale.concurrency
-        why = f"scaled by {share:g}: {held} streams stand for {wanted}"
-        return made.model_copy(update={"verdict": Verdict.INCOMPLETE, "reason": why})
-    return made
+    least = math.ceil(STREAMS_HELD * wanted)
+    made = check("open_streams", held, least, scope=path, unit="count", comparison=">=", owner=owner)
+    if made.verdict is Verdict.PASS:
+        return made
+    ours = drill.honest.scenario(CHAT) if drill.honest is not None else None
+    if ours is None or ours.held is None:
+        why = "workers were held, not streams"
+    elif ours.held.planned < wanted:
+        why = f"scaled: {ours.held.planned:,} streams stand for {wanted:,}"
+    else:
+        why = f"{held if held is not None else 'none'} of {wanted:,} streams were held open"
+    return made.model_copy(update={"verdict": Verdict.INCOMPLETE, "value": None, "reason": why})
 
 
 def streams(name: str, drill: DrillReport) -> tuple[int, int | None]:
-    """Streams that the milestone means, and those that this drill planned to hold open (None: it held none).
+    """Streams that the milestone means, and those open in all but the worst twentieth of the time (None: unknown).
 
     Raises `UnknownProfile`.
     """
     plan = find_profile(name).streams
-    wanted = plan.streams if plan is not None else 0
-    if drill.honest is None or drill.profile != name:
-        return wanted, None
-    return wanted, max(1, round(wanted * drill.chat_stage_scale.concurrency))
+    ours = drill.honest.scenario(CHAT) if drill.honest is not None else None
+    held = ours.held.open_p5 if ours is not None and ours.held is not None else None
+    return (plan.streams if plan is not None else 0), held
 
 
 # Ours: the snapshot

@@ -88,6 +88,7 @@ def _honest(rounds: Sequence[DrillReport], baseline: Baseline) -> DrillHonest | 
         update={
             "ended": _ended([part.ended for part in parts]),
             "generator": _generator([part.generator for part in parts]),
+            "circuits_opened": _opened([part.circuits_opened for part in parts]),
             "scenarios": tuple(_scenario(item.name, parts, baseline) for item in parts[0].scenarios),
         }
     )
@@ -113,7 +114,15 @@ def _generator(parts: Sequence[Generator]) -> Generator:
         receive_lag_p99_ms=top(part.receive_lag_p99_ms for part in parts),
         bottleneck=late is not None,
         reason=late.reason if late else "",
+        processes=max(part.processes for part in parts),
     )
+
+
+def _opened(parts: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """Circuits that opened in any round; None when nobody could look in one of them."""
+    if any(part is None for part in parts):
+        return None
+    return tuple(dict.fromkeys(name for part in parts for name in part or ()))
 
 
 def _scenario(name: str, rounds: Sequence[DrillHonest], baseline: Baseline) -> HonestScenario:
@@ -125,6 +134,7 @@ def _scenario(name: str, rounds: Sequence[DrillHonest], baseline: Baseline) -> H
     return HonestScenario(
         name=name,
         state="measured",
+        loop=parts[0].loop,
         pooled=whole,
         stages=tuple(stage for part in parts for stage in part.stages),
         bounds=bounds_of(name, whole, baseline),

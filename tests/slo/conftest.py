@@ -14,7 +14,7 @@ from slo.profiles import Profile, profile
 from slo.reports import DrillReport, Ended, Generator
 from slo.scenarios import CHAT, SCENARIOS
 from slo.snapshot import Snapshot
-from slo.summary import Run, StageRun, drill_report
+from slo.summary import Run, StageRun, drill_report, held_streams
 from slo.tally import Sample, StageTally
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -148,6 +148,7 @@ def drilled(baseline: Baseline) -> Callable[..., DrillReport]:
             ended=ended or Ended(how="finished"),
             skipped=skipped,
             generator=generator,
+            held=held_streams(plan.streams, [plan.streams.streams] * 20, plan.streams.streams) if plan.streams else None,
         )
 
     return build

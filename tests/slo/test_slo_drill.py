@@ -224,7 +224,7 @@ STATUS = st.sampled_from([200, 202, 401, 403, 404, 429, 500, 503, None])
 
 
 @given(st.lists(STATUS, min_size=30, max_size=30), st.lists(STATUS, min_size=3, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_verdict_is_what_the_table_says_for_any_mixture(
     drilled: Drilled,
     sample_of: Make,

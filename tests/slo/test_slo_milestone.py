@@ -133,15 +133,32 @@ def _with_pool(item: Any, size: int) -> Any:
     return item.model_copy(update={"summary": item.summary.model_copy(update={"chat_pool": pool})})
 
 
-def test_a_scaled_run_proves_less_and_passes_nothing(gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]) -> None:
-    """Weakness 22: the runbook's own command scales by a half: 20 workers stand for 1000 streams."""
-    report = scaled()
-    half = report.model_copy(update={"chat_stage_scale": report.chat_stage_scale.model_copy(update={"concurrency": 0.5})})
+def held(report: DrillReport, **changes: int) -> DrillReport:
+    """The report with other streams held."""
+    assert report.honest is not None
+    scenarios = tuple(
+        item.model_copy(update={"held": item.held.model_copy(update=changes)}) if item.held else item
+        for item in report.honest.scenarios
+    )
+    return report.model_copy(update={"honest": report.honest.model_copy(update={"scenarios": scenarios})})
 
-    made = gate(drill=half)
+
+def test_a_scaled_run_proves_less_and_passes_nothing(
+    gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]
+) -> None:
+    """Weakness 22: the runbook's own command scales by a half: 20 workers stand for 1000 streams."""
+    made = gate(drill=held(scaled(), planned=500, open_p5=500))
 
     assert (made.verdict, made.original_rule) == (Verdict.INCOMPLETE, True)
-    assert made.undecided[0].reason == "scaled by 0.5: 500 streams stand for 1000"
+    assert made.undecided[0].reason == "scaled: 500 streams stand for 1,000"
+
+
+def test_streams_that_were_not_open_prove_nothing(
+    gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]
+) -> None:
+    made = gate(drill=held(scaled(), open_p5=700))
+
+    assert (made.verdict, made.undecided[0].reason) == (Verdict.INCOMPLETE, "700 of 1,000 streams were held open")
 
 
 def test_a_run_of_the_original_holds_workers_and_not_streams(gate: Callable[..., Judgement]) -> None:

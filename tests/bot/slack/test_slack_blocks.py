@@ -288,7 +288,7 @@ CARDS = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CARDS, st.booleans())
 def test_R34_any_card_is_clean_whatever_stands_in_it(card: Card, table_fallback: bool) -> None:
     """Even text that skipped the escaping helper can neither break a limit nor come alive."""
