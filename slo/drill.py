@@ -55,7 +55,7 @@ def judge(
         else:
             checks.extend(_endpoint_checks(facts, slo, path, owner, strict))
             checks.extend(_chat_checks(report, path, owner) if name == CHAT else ())
-    also, reason = _ending(honest.ended, honest.generator.bottleneck) if honest else ((), "")
+    also, reason = ending(honest.ended, honest.generator.bottleneck) if honest else ((), "")
     if not checks:
         reason = reason or "no scenario was run"
     return sum_up(checks, original_rule=report.passed, reason=reason, also=also)
@@ -108,7 +108,8 @@ def first_token_p95_ms(report: DrillReport) -> float | None:
     return chat.pooled.first_token.p95_ms if chat and chat.pooled else None
 
 
-def _ending(ended: Ended, bottleneck: bool) -> tuple[tuple[Verdict, ...], str]:
+def ending(ended: Ended, bottleneck: bool) -> tuple[tuple[Verdict, ...], str]:
+    """What the way a measurement ended adds to its verdict, and why; nothing when it came to its end."""
     if ended.how == "aborted":
         return (Verdict.FAIL,), ended.reason or "aborted: the target was bad"
     if ended.how != "finished":

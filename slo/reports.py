@@ -55,7 +55,7 @@ Status = Annotated[str, Field(pattern=r"^[1-9][0-9]{2}$")]
 """An HTTP status as a JSON key."""
 
 
-class _Sparse(Wire):
+class Sparse(Wire):
     """Fields that were not given are not written, as in the original's JSON."""
 
     @model_serializer(mode="wrap")
@@ -68,7 +68,7 @@ class _Sparse(Wire):
         return written
 
 
-class Artifact(_Sparse):
+class Artifact(Sparse):
     """A report that is also a file."""
 
     @classmethod
@@ -94,7 +94,7 @@ class Artifact(_Sparse):
 # Probe (section 3)
 
 
-class ProbeDetails(_Sparse):
+class ProbeDetails(Sparse):
     """What was expected and what came; the origin fields stand only at `chat_options_cors`."""
 
     expected_status: tuple[Count, ...]
@@ -203,7 +203,7 @@ class ChatPool(Wire):
     rotation_stride: Count | None
 
 
-class ScenarioSummary(_Sparse):
+class ScenarioSummary(Sparse):
     total_requests: Count
     completed: Count
     failed: Count

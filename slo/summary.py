@@ -281,7 +281,7 @@ def honest_scenario(
         held=held,
         pooled=whole,
         stages=tuple(honest_stage(tally) for tally in tallies),
-        bounds=_bounds(name, whole, baseline),
+        bounds=bounds_of(name, whole, baseline),
     )
 
 
@@ -319,7 +319,8 @@ def spread(values_ms: Sequence[float]) -> Spread:
     return Spread(n=len(values_ms), p50_ms=p50, p95_ms=p95, p99_ms=p99, max_ms=top, histogram=encode(values_ms))
 
 
-def _bounds(name: str, whole: HonestStage, baseline: Baseline) -> tuple[Bound, ...]:
+def bounds_of(name: str, whole: HonestStage, baseline: Baseline) -> tuple[Bound, ...]:
+    """The exact one-sided 95% bounds of a scenario's bad rates."""
     slo = baseline.endpoint(endpoint(name))
     bad = {
         "5xx_rate": five_xx(whole.statuses),

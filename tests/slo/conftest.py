@@ -14,7 +14,7 @@ from slo.profiles import Profile, profile
 from slo.reports import DrillReport, Ended, Generator
 from slo.scenarios import CHAT, SCENARIOS
 from slo.snapshot import Snapshot
-from slo.summary import Run, StageRun, drill_report
+from slo.summary import Run, StageRun, drill_report, held_streams
 from slo.tally import Sample, StageTally
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -119,7 +119,13 @@ def drilled(baseline: Baseline) -> Callable[..., DrillReport]:
                 continue
             stages = []
             for stage in plan.stages(scenario):
-                tally = StageTally(scenario, stage.name, warmup=stage.warmup, planned=stage.total or 0)
+                tally = StageTally(
+                    scenario,
+                    stage.name,
+                    warmup=stage.warmup,
+                    consume_body=plan.consume_body and scenario == CHAT,
+                    planned=stage.total or 0,
+                )
                 for i in range(stage.total or 0 if sent is None else sent):
                     tally.add(answer(scenario, stage.name, i))
                 stages.append(StageRun(stage, tally))
@@ -142,6 +148,7 @@ def drilled(baseline: Baseline) -> Callable[..., DrillReport]:
             ended=ended or Ended(how="finished"),
             skipped=skipped,
             generator=generator,
+            held=held_streams(plan.streams, [plan.streams.streams] * 20, plan.streams.streams) if plan.streams else None,
         )
 
     return build

@@ -1,0 +1,421 @@
+"""Judge a canary: the candidate beside the control, under the same interleaved load.
+
+VERDICTS, "Canary"; the original's rule (operator-commands.md section 6) must hold too, and stands beside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slo import drill as drills
+from slo import original
+from slo import probe as probes
+from slo.artifacts import CanaryCheck, CanaryDeltas, CanaryLimits, CanaryRates, ScenarioDetails, StepDetails
+from slo.drill import SCENARIO_RAN
+from slo.measure import five_xx, to_fixed, two_xx, unknown
+from slo.policy import Baseline, CanaryPolicy, EndpointSlo, Ownership
+from slo.profiles import profile as find_profile
+from slo.reports import DrillReport, MeasuredScenario, ProbeReport, ScenarioSummary
+from slo.scenarios import CHAT, SCENARIOS, endpoint
+from slo.verdict import Check, Judgement, Owner, Verdict, sum_up
+from slo.verdict import judge as check
+
+MAX_DROP = 0.02
+"""2xx may drop, 429 rise, and whole streams drop by this much (0..1); the policy file knows neither."""
+ROLLBACK_CRITERIA = (
+    "If candidate canary checks fail, block promotion.",
+    "Keep control deployment serving traffic.",
+    "Inspect scenario deltas and reliability reports before retrying.",
+)
+RUNS = "runs"
+"""The `scope` of checks about the measurement as a whole: probes and drills of both sides."""
+SEEN_SHARE, SEEN_SURELY = 0.05, 0.95
+_MOST_BLOCKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was measured of one deployment; None was not done."""
+
+    probe: ProbeReport | None
+    drill: DrillReport | None
+
+
+def judge(
+    control: Seen,
+    candidate: Seen,
+    policy: CanaryPolicy,
+    baseline: Baseline,
+    ownership: Ownership,
+    *,
+    required: Sequence[str] | None = None,
+) -> Judgement:
+    """The verdict of one canary; drills of several rounds are merged first (`slo.rounds.merge`).
+
+    A candidate that fails its own probe or drill fails. A control that does is no measure: INCOMPLETE. So is
+    a deployment compared with itself, and a required scenario that did not run on both sides.
+    """
+    checks = [
+        _side("control_probe", _probe(control, ownership), decides=False),
+        _side("candidate_probe", _probe(candidate, ownership), decides=True),
+        _side("control_drill", _drill(control, baseline, ownership, required), decides=False),
+        _side("candidate_drill", _drill(candidate, baseline, ownership, required), decides=True),
+    ]
+    if control.drill is None or candidate.drill is None:
+        return sum_up(checks, original_rule=False, reason="not both deployments were drilled")
+    for name in SCENARIOS:
+        checks.extend(_scenario(name, control.drill, candidate.drill, policy, baseline, ownership, required))
+    unlike = unfit(control.drill, candidate.drill)
+    return sum_up(
+        checks,
+        original_rule=original_rule(control, candidate, policy),
+        reason=unlike,
+        also=(Verdict.INCOMPLETE,) if unlike else (),
+    )
+
+
+def unfit(control: DrillReport, candidate: DrillReport) -> str:
+    """Why these two drills cannot be compared, or the empty text."""
+    if control.base_url == candidate.base_url:
+        return "a deployment was compared with itself"
+    if control.profile != candidate.profile:
+        return f"different profiles: {control.profile} and {candidate.profile}"
+    loops = {report.honest.loop for report in (control, candidate) if report.honest is not None}
+    return "one was drilled in open loop, the other in closed loop" if len(loops) > 1 else ""
+
+
+def _probe(seen: Seen, ownership: Ownership) -> Judgement | None:
+    return probes.judge(seen.probe, ownership) if seen.probe else None
+
+
+def _drill(
+    seen: Seen, baseline: Baseline, ownership: Ownership, required: Sequence[str] | None
+) -> Judgement | None:
+    return drills.judge(seen.drill, baseline, ownership, required=required) if seen.drill else None
+
+
+def _side(name: str, made: Judgement | None, *, decides: bool) -> Check:
+    """One probe or drill as a check of the canary: only the candidate's own failure fails it."""
+    verdict, reason = Verdict.INCOMPLETE, "not run"
+    if made is not None:
+        verdict = made.verdict
+        red = made.failed or made.undecided
+        reason = made.reason or ", ".join(f"{item.name} of {item.scope}" for item in red[:3])
+        if verdict is Verdict.FAIL and not decides:
+            verdict = Verdict.INCOMPLETE
+            reason = f"the control itself fails ({reason}): a comparison with it proves nothing"
+    return Check(
+        name=name,
+        verdict=verdict,
+        value=None if made is None else float(made.verdict is Verdict.PASS),
+        limit=1,
+        unit="count",
+        comparison=">=",
+        scope=RUNS,
+        reason=reason if verdict is not Verdict.PASS else "",
+        original=None if made is None else made.original_rule,
+    )
+
+
+# Ours
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """One scenario on one side; `good` are whole streams, None where they were not read."""
+
+    n: int
+    statuses: dict[str, int]
+    errors: int
+    good: int | None
+    p95_ms: float | None
+
+    @classmethod
+    def of(cls, report: DrillReport, name: str) -> _Figures | None:
+        """From the honest part, or from the original's figures when there is none; None when it did not run."""
+        if report.honest is not None:
+            ours = report.honest.scenario(name)
+            if ours is None or ours.state != "measured" or ours.pooled is None:
+                return None
+            pool = ours.pooled
+            late = report.honest.generator.bottleneck
+            return cls(
+                pool.sent,
+                pool.statuses,
+                sum(pool.errors.values()),
+                pool.succeeded,
+                None if late else pool.latency.p95_ms,
+            )
+        item = report.scenario(name)
+        if not isinstance(item, MeasuredScenario):
+            return None
+        summary = item.summary
+        n = summary.total_requests
+        return cls(n, summary.statuses, sum(summary.errors.values()), None, summary.latency.p95_ms if n else None)
+
+
+def _scenario(
+    name: str,
+    control: DrillReport,
+    candidate: DrillReport,
+    policy: CanaryPolicy,
+    baseline: Baseline,
+    ownership: Ownership,
+    required: Sequence[str] | None,
+) -> list[Check]:
+    path = endpoint(name)
+    owner = ownership.owner_of(path)
+    slo = baseline.endpoint(path)
+    sides = {"control": _Figures.of(control, name), "candidate": _Figures.of(candidate, name)}
+    here, there = sides["control"], sides["candidate"]
+    if here is None or there is None or slo is None:
+        if name not in _must(control, candidate, required):
+            return []
+        missing = " and ".join(side for side, figures in sides.items() if figures is None)
+        why = f"{name} did not run on {missing}" if missing else "the baseline promises nothing for this endpoint"
+        return [
+            Check(
+                name=SCENARIO_RAN,
+                verdict=Verdict.INCOMPLETE,
+                value=None,
+                limit=1,
+                unit="count",
+                comparison=">=",
+                scope=path,
+                owner=owner,
+                reason=why,
+            )
+        ]
+    return _comparison(name, here, there, policy, slo, path, owner, _original_of(name, control, candidate, policy))
+
+
+def _must(control: DrillReport, candidate: DrillReport, required: Sequence[str] | None) -> Sequence[str]:
+    if required is not None:
+        return required
+    asked = [report.honest.required_scenarios for report in (control, candidate) if report.honest is not None]
+    return tuple(dict.fromkeys(name for names in asked for name in names)) if asked else SCENARIOS
+
+
+def _comparison(
+    name: str,
+    here: _Figures,
+    there: _Figures,
+    policy: CanaryPolicy,
+    slo: EndpointSlo,
+    path: str,
+    owner: Owner,
+    before: ScenarioDetails | None,
+) -> list[Check]:
+    limits = policy.comparison
+    holds = None if before is None else before.passed
+
+    def rise(metric: str, bad_here: int | None, bad_there: int | None, limit: float) -> Check:
+        """How much the bad rate rose from control to candidate, in one division: 7% - 5% is 2%, not more."""
+        value: float | None = None
+        why = "no requests" if not here.n or not there.n else "streams were not read"
+        if here.n and there.n and bad_here is not None and bad_there is not None:
+            value = (bad_there * here.n - bad_here * there.n) / (here.n * there.n)
+            why = f"control {bad_here} of {here.n}, candidate {bad_there} of {there.n}"
+        return check(metric, value, limit, scope=path, unit="rate", owner=owner, reason=why)
+
+    made = [
+        check(
+            "p95_latency",
+            there.p95_ms,
+            slo.max_p95_ms,
+            scope=path,
+            unit="ms",
+            owner=owner,
+            reason="" if there.p95_ms is not None else "nothing succeeded on the candidate",
+        ),
+        check(
+            "p95_regression",
+            there.p95_ms,
+            None
+            if here.p95_ms is None
+            else max(
+                here.p95_ms * limits.max_p95_regression_ratio, here.p95_ms + limits.max_p95_absolute_regression_ms
+            ),
+            scope=path,
+            unit="ms",
+            owner=owner,
+            reason="nothing succeeded on the control" if here.p95_ms is None else f"control {here.p95_ms:.0f} ms",
+        ),
+        rise("5xx_rate_rise", five_xx(here.statuses), five_xx(there.statuses), limits.max_five_xx_rate_regression),
+        rise("network_error_rate_rise", here.errors, there.errors, limits.max_network_error_rate_regression),
+        rise(
+            "unknown_status_rate_rise",
+            unknown(here.statuses, slo.allowed_statuses),
+            unknown(there.statuses, slo.allowed_statuses),
+            limits.max_unknown_status_rate_regression,
+        ),
+        rise("429_rate_rise", here.statuses.get("429", 0), there.statuses.get("429", 0), MAX_DROP),
+        rise("2xx_drop", here.n - two_xx(here.statuses), there.n - two_xx(there.statuses), MAX_DROP),
+    ]
+    if name == CHAT:
+        lost = [None if side.good is None else side.n - side.good for side in (here, there)]
+        made.append(rise("stream_success_drop", lost[0], lost[1], MAX_DROP))
+    made.append(
+        Check(
+            name="original_rule",
+            verdict=Verdict.INCOMPLETE if holds is None else Verdict.PASS if holds else Verdict.FAIL,
+            value=None if holds is None else float(holds),
+            limit=1,
+            unit="count",
+            comparison=">=",
+            scope=path,
+            owner=owner,
+            reason="the original's figures are missing" if before is None else _said(before),
+            original=holds,
+        )
+    )
+    return made
+
+
+def _said(details: ScenarioDetails) -> str:
+    """What the original's rule looked at, as it measured it."""
+    deltas = details.deltas
+    return f"p95 {deltas.p95_ratio:g} times ({deltas.p95_delta_ms:+g} ms), 5xx {deltas.five_xx_rate:+g}"
+
+
+# The original's rule
+
+
+def original_rates(summary: ScenarioSummary, allowed: Sequence[int]) -> CanaryRates:
+    """Rates over all requests, 0 when there was none; its p95 is the largest of the stages."""
+    total = summary.total_requests
+
+    def share(part: int) -> float:
+        return part / total if total > 0 else 0
+
+    return CanaryRates(
+        five_xx_rate=share(five_xx(summary.statuses)),
+        network_error_rate=share(sum(summary.errors.values())),
+        unknown_status_rate=share(unknown(summary.statuses, allowed)),
+        p95_ms=summary.latency.p95_ms,
+    )
+
+
+def original_scenario(
+    name: str, control: ScenarioSummary, candidate: ScenarioSummary, policy: CanaryPolicy, *, profile: str
+) -> ScenarioDetails:
+    """One scenario as the original compares it: unrounded for the rule, rounded for the report."""
+    allowed = original.limits(profile, name).allowed_statuses
+    limits = policy.comparison
+    here, there = original_rates(control, allowed), original_rates(candidate, allowed)
+    ratio = there.p95_ms / here.p95_ms if here.p95_ms else 1
+    slower_ms = there.p95_ms - here.p95_ms
+    five = there.five_xx_rate - here.five_xx_rate
+    network = there.network_error_rate - here.network_error_rate
+    odd = there.unknown_status_rate - here.unknown_status_rate
+    slow = ratio > limits.max_p95_regression_ratio and slower_ms > limits.max_p95_absolute_regression_ms
+    return ScenarioDetails(
+        scenario=name,
+        passed=not slow
+        and five <= limits.max_five_xx_rate_regression
+        and network <= limits.max_network_error_rate_regression
+        and odd <= limits.max_unknown_status_rate_regression,
+        control=here,
+        candidate=there,
+        deltas=CanaryDeltas(
+            p95_ratio=to_fixed(ratio, 3),
+            p95_delta_ms=to_fixed(slower_ms, 1),
+            five_xx_rate=to_fixed(five, 4),
+            network_error_rate=to_fixed(network, 4),
+            unknown_status_rate=to_fixed(odd, 4),
+        ),
+        thresholds=CanaryLimits.model_validate(limits.model_dump()),
+    )
+
+
+def _original_of(
+    name: str, control: DrillReport, candidate: DrillReport, policy: CanaryPolicy
+) -> ScenarioDetails | None:
+    here, there = control.scenario(name), candidate.scenario(name)
+    if not isinstance(here, MeasuredScenario) or not isinstance(there, MeasuredScenario):
+        return None
+    return original_scenario(name, here.summary, there.summary, policy, profile=candidate.profile)
+
+
+def original_comparison(
+    control: DrillReport, candidate: DrillReport, policy: CanaryPolicy
+) -> tuple[ScenarioDetails, ...]:
+    """Every scenario that ran on both sides; none at all passes, in the original."""
+    made = (_original_of(name, control, candidate, policy) for name in SCENARIOS)
+    return tuple(item for item in made if item is not None)
+
+
+def original_rule(control: Seen, candidate: Seen, policy: CanaryPolicy) -> bool:
+    """What the original would have said: all four runs passed, and every common scenario does."""
+    runs = (control.probe, candidate.probe, control.drill, candidate.drill)
+    if not all(run is not None and run.passed for run in runs):
+        return False
+    assert control.drill is not None
+    assert candidate.drill is not None
+    return all(item.passed for item in original_comparison(control.drill, candidate.drill, policy))
+
+
+def original_checks(
+    control: Seen, candidate: Seen, policy: CanaryPolicy, paths: dict[str, str | None]
+) -> tuple[CanaryCheck, ...]:
+    """`checks` of the artifact; `paths` are the reports by `controlProbe`, `candidateProbe`, ...
+
+    A run that was never made is written as not passed, where the original would have written no artifact.
+    """
+    runs = {
+        "control_probe": (control.probe, paths.get("controlProbe")),
+        "candidate_probe": (candidate.probe, paths.get("candidateProbe")),
+        "control_drill": (control.drill, paths.get("controlDrill")),
+        "candidate_drill": (candidate.drill, paths.get("candidateDrill")),
+    }
+    steps = [
+        CanaryCheck(
+            name=f"{name}_pass",
+            passed=run is not None and run.passed,
+            details=StepDetails(report_path=path or "", passed=run is not None and run.passed),
+        )
+        for name, (run, path) in runs.items()
+    ]
+    if control.drill is None or candidate.drill is None:
+        return tuple(steps)
+    compared = original_comparison(control.drill, candidate.drill, policy)
+    return (
+        *steps,
+        *(CanaryCheck(name=f"scenario_{item.scenario}", passed=item.passed, details=item) for item in compared),
+    )
+
+
+# How many rounds
+
+
+def power(n: int, share: float = SEEN_SHARE, limit: float = MAX_DROP) -> float:
+    """How probably a candidate that breaks `share` of `n` requests is over `limit`, beside a clean control."""
+    if n < 1:
+        return 0.0
+    most = math.floor(n * limit + 1e-9)
+    log_terms = (
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(share)
+        + (n - k) * math.log1p(-share)
+        for k in range(most + 1)
+    )
+    return max(0.0, 1 - sum(math.exp(term) for term in log_terms))
+
+
+def chats(profile: str, blocks: int) -> int:
+    """Chats of one side that count (no warm-up) in so many blocks of rounds. Raises `UnknownProfile`."""
+    stages = find_profile(profile).stages(CHAT)
+    return 2 * blocks * sum(stage.planned_requests or 0 for stage in stages if not stage.warmup)
+
+
+def blocks_for(profile: str) -> int:
+    """How many blocks (control, candidate, candidate, control) a profile runs when nobody says.
+
+    As many as it takes to see 5% of broken chats in 95 of 100 canaries, at most four; quick stays quick, and
+    says how much it can see. Raises `UnknownProfile`.
+    """
+    if profile == "quick":
+        return 1
+    enough = (n for n in range(1, _MOST_BLOCKS) if power(chats(profile, n)) >= SEEN_SURELY)
+    return next(enough, _MOST_BLOCKS)
