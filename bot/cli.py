@@ -90,12 +90,19 @@ def run_line(words: Sequence[str]) -> int:
 
 async def _carry_out(wish: Wish) -> int:
     from bot.commands import catalog
-    from bot.terminal.client import draw_course
+    from bot.config import Config
+    from bot.practice.house import STATE_DIR
+    from bot.terminal import offline
+    from bot.terminal.client import draw_course, draw_outcome
     from bot.terminal.variables import with_variables
 
     config = load(wish.config)
     line = with_variables(wish.line, catalog(), variable, target=wish.target)
     practice = wish.target == "practice" and (config is None or "practice" not in config.target)
+    here = practice or (config is None and (sys.stdin.isatty() or sys.stdout.isatty()))
+    outcome = offline.carry_out(line, catalog(), config, practice=STATE_DIR if here else None)
+    if outcome is not None:
+        return draw_outcome(config or Config(), outcome, wish.as_json)
     if config is None and not practice and wish.line.startswith("gate status"):
         raise Unknown(
             "There is no configuration here.",

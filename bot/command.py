@@ -17,6 +17,10 @@ from bot.card import Card, Form
 from slo.verdict import Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playbooks.book import Book
+
     from bot.config import Config
     from bot.run import Run
 
@@ -123,6 +127,15 @@ EXIT: dict[Verdict | None, int] = {None: 0, Verdict.PASS: 0, Verdict.FAIL: 1, Ve
 """Exit status of a verdict (INTERFACES.md, section 4)."""
 
 
+@dataclass(frozen=True)
+class Offline:
+    """What a line has that needs no bot: the pages, a folder of ours when one is known, the time in ms UTC."""
+
+    book: Callable[[], Book]
+    state_dir: Path | None
+    now_ms: int
+
+
 class Args(BaseModel):
     """Arguments of a command: field names are flags (``--quick=true``), positional ones are listed by the command."""
 
@@ -167,6 +180,8 @@ class Command(Generic[A]):
     further_actions: tuple[str, ...] = ()
     form: Callable[[Config], Form] | None = None
     """Opened when the command is typed alone in Slack; a terminal has flags."""
+    offline: Callable[[A, Offline], Outcome] | None = None
+    """Reads files and nothing else: a terminal carries it out itself, where it was typed, without bot or settings."""
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bot.sendcat.snapshot import SnapshotRead
     from slo.gate import Burn, GateJudgement
 
+WINDOW_MINUTES = 15
+"""How far the original's gate looks back (operator-commands.md section 5)."""
 LEASES_S = 30.0
 LOOK_EVERY_S = 2.0
 
@@ -149,8 +151,8 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
         limit=limit,
         failed_in_window=failed,
     )
-    lacks, warned = gaps(judged), warnings(judged)
-    last = next((report for _, report in await history.gates(world, target.name)), None)
+    lacks, warned = gaps(judged), (*_softer(asked, policies), *warnings(judged))
+    last = await _last_release(run, asked)
     burns: tuple[Burn, ...] = ()
     if found.drilled is not None:
         reports = [report for _, report in past]
@@ -205,6 +207,32 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
     )
     kept = await run.keep("gate", report.to_artifact())
     return _Made(judged, report, kept.name, kept.sha256, lacks, warned, last)
+
+
+def _softer(asked: Asked, policies: Policies) -> tuple[str, ...]:
+    """What may have made this gate easier than the runbook's; it is read before anybody approves (R42)."""
+    found = [f"judged by another {name} than Sendcat's own" for name in policies.foreign]
+    if asked.minutes < WINDOW_MINUTES:
+        found.append(f"the snapshots look back {asked.minutes} minutes, the runbook's gate {WINDOW_MINUTES}")
+    return tuple(found)
+
+
+async def _last_release(run: Run, asked: Asked) -> GateReport | None:
+    """The gate of the release that was approved last, else the newest one of another release, to compare with."""
+    target = run.target.name
+    reports = [(kept.name, report) for kept, report in await history.gates(run.world, target)]
+    others = {
+        name: report
+        for name, report in reports
+        if report.honest is not None and report.honest.release not in ("", asked.release)
+    }
+    known = await run.world.store.read(lambda conn: cases.recent(conn, "gate", 50))
+    approved = (
+        others.get(str(case.binding["report"]["name"]))
+        for case in known
+        if case.target == target and case.answer is not None and case.answer.verb in cases.YES
+    )
+    return next((report for report in approved if report is not None), None) or next(iter(others.values()), None)
 
 
 async def _failed_in_window(run: Run, after: Looked | None, limit: int) -> int | None:

@@ -1,7 +1,7 @@
 """The release passport: a signed statement that a release was approved, checked offline (INTERFACES.md, section 5).
 
 Canonical JSON (RFC 8785) signed with the bot's Ed25519 key, whose public half stands in the passport; whoever checks it
-compares the fingerprint with the one that the bot prints (`fingerprint`).
+pins the fingerprint that the bot prints: a passport signed by an unknown key is no approval.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from bot.errors import Broken
+from bot.errors import Broken, Refused
+from bot.redact import inert
 from bot.store.cases import Case
 
 KEY_FILE = "passport.key"
@@ -38,8 +40,19 @@ def signing_key(state_dir: Path) -> Ed25519PrivateKey:
 
 
 def fingerprint(public: bytes) -> str:
-    """Sixteen hex digits that people compare."""
-    return hashlib.sha256(public).hexdigest()[:16]
+    """32 hex digits (128 bits) of a public key: what people compare and pipelines pin."""
+    return hashlib.sha256(public).hexdigest()[:32]
+
+
+def own_fingerprint(state_dir: Path | None) -> str | None:
+    """The fingerprint of the bot whose folder this is; None when there is no such folder or it never signed."""
+    if state_dir is None or not (state_dir / KEY_FILE).is_file():
+        return None
+    try:
+        key = Ed25519PrivateKey.from_private_bytes((state_dir / KEY_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return fingerprint(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 
 def issue(case: Case, key: Ed25519PrivateKey, now_ms: int) -> dict[str, Any]:
@@ -77,10 +90,26 @@ def issue(case: Case, key: Ed25519PrivateKey, now_ms: int) -> dict[str, Any]:
     }
 
 
-def verify(text: str, now_ms: int) -> dict[str, Any]:
-    """Check a passport without network or database; returns what it says, ``fingerprint`` beside it.
+class NotValid(Refused):
+    """The passport does not allow this release: altered, expired, or about something else (exit status 1)."""
 
-    Raises `Broken` with what is wrong: not a passport, altered, or no longer valid.
+    exit_status = 1
+    word = "NOT VALID"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A passport whose signature fits: what it says, and whose key signed it."""
+
+    said: dict[str, Any]
+    fingerprint: str
+
+
+def verify(text: str, now_ms: int, *, release: str | None = None) -> Checked:
+    """Check a passport without network or database.
+
+    ``release`` is what it must be about, NAME or NAME@COMMIT. Raises `NotValid` when it is altered, expired or about
+    something else, `Broken` when it is no passport. Whose key signed it is for the caller to judge.
     """
     try:
         held = json.loads(text)
@@ -88,18 +117,34 @@ def verify(text: str, now_ms: int) -> dict[str, Any]:
         Ed25519PublicKey.from_public_bytes(public).verify(
             base64.b64decode(held["signature"], validate=True), DOMAIN + rfc8785.dumps(said)
         )
-        until_ms = int(said["decision"]["until_ms"])
-        approved = said["decision"]["verb"] == "approve"
+        until_ms, approved = int(said["decision"]["until_ms"]), said["decision"]["verb"] == "approve"
+        about, commit = str(said["release"]), said["commit"]
     except InvalidSignature:
-        raise Broken(
+        raise NotValid(
             "The passport was altered: its signature does not fit.", rule="a passport is signed (R39)"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Broken(
             f"This is no release passport: {type(error).__name__}.", then="gate status --release=NAME"
         ) from None
     if not approved:
-        raise Broken("The passport tells of no approval.")
+        raise NotValid("The passport tells of no approval.")
     if now_ms >= until_ms:
-        raise Broken("The approval has expired.", rule="decisions expire (R11)", then="run the gate again")
-    return {**said, "fingerprint": fingerprint(public)}
+        raise NotValid("The approval has expired.", rule="decisions expire (R11)", then="run the gate again")
+    name, _, wanted = (release or "").partition("@")
+    if release is not None and (about != name or not same_commit(commit, wanted)):
+        shown = f"{about}@{commit}" if commit else about
+        raise NotValid(
+            f"The passport is about {inert(shown, 120)}, not about {inert(release, 120)}.",
+            rule="an approval is bound to release and commit (R10)",
+        )
+    return Checked(said, fingerprint(public))
+
+
+def same_commit(judged: object, wanted: str) -> bool:
+    """Whether a commit is the judged one; either may be cut short, to seven digits at least. None wanted: any."""
+    if not wanted:
+        return True
+    if not isinstance(judged, str) or min(len(judged), len(wanted)) < 7:
+        return False
+    return judged.lower().startswith(wanted.lower()) or wanted.lower().startswith(judged.lower())

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
 from bot.card import Card, Tone, when
-from bot.command import Args, Command, Door, Outcome
+from bot.command import Args, Command, Door, Offline, Outcome
 from bot.errors import Refused, Unknown
+from bot.redact import inert
 
 if TYPE_CHECKING:
     from bot.run import Run
     from bot.store.cases import Case, Verb
 
 WAIT_LOOK_S = 2.0
+MOST_BYTES = 256 * 1024
 
 
 class CaseArgs(Args):
@@ -41,6 +42,10 @@ class StatusArgs(Args):
 class PassportArgs(Args):
     file: str
     """The passport's file."""
+    release: str | None = None
+    """What it must be about, NAME or NAME@COMMIT."""
+    key: str | None = None
+    """Fingerprint of the bot that may have signed it, as `gate status` prints it; on its own host it is known."""
 
     @field_validator("file")
     @classmethod
@@ -80,6 +85,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
     from bot import release
     from bot.deciding import void
+    from bot.passport import same_commit
     from bot.store import cases
     from bot.store.cases import State
 
@@ -87,13 +93,17 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     waiting = (State.WAITING, State.WAIVED)
     while True:
         case = await run.world.store.read(lambda conn: cases.newest(conn, "gate", run.target.name, name))
+        if args.wait and run.op.by.door is not Door.TERMINAL:
+            raise Refused(
+                "Only a terminal waits.", rule="in Slack the card tells who has decided", then="leave --wait out"
+            )
         if case is None:
             return _said(run, None, "NOT APPROVED", f"No gate of {name[:60]!r} was run on {run.target.name}.", 1)
         state = cases.standing(case, run.world.clock.now_ms())
         if state not in waiting or not args.wait or run.brake.halted is not None:
             break
         await run.world.clock.sleep(WAIT_LOOK_S)
-    if commit and case.commit != commit:
+    if not same_commit(case.commit, commit):
         return _said(run, case, "NOT APPROVED", f"The gate {case.id} was about commit {case.commit or 'none'}.", 1)
     if state in waiting:
         return _said(run, case, state.value, f"{case.id} waits for a release manager until {when(case.expires_ms)}.", 5)
@@ -133,7 +143,7 @@ async def _passport(run: Run, case: Case) -> Outcome:
         tone=Tone.OK,
         context=run.context,
         lead=f"{case.id} is approved until {until}; what it rests on has not changed.",
-        footer=f"`{artifact.name}` · key {made['fingerprint']} · sendcat gate verify-passport {artifact.name}",
+        footer=f"`{artifact.name}` · key {made['fingerprint']} · sendcat gate verify-passport {artifact.name} --key={made['fingerprint']}",
         final=True,
     )
     return Outcome(card=card, exit_status=0, data={"state": "APPROVED", "case": case.id, **made})
@@ -147,28 +157,60 @@ def _said(run: Run, case: Case | None, word: str, why: str, exit_status: int) ->
 
 
 async def _verify(run: Run, args: PassportArgs) -> Outcome:
-    """Offline: the file alone decides; the fingerprint is for people to compare."""
     import asyncio
 
-    from bot import passport
+    from bot.pages import read_book
 
+    config = run.world.config
     if run.op.by.door is not Door.TERMINAL and Path(args.file).name != args.file:
         raise Refused("From Slack a file is a name inside artifact_dir.", rule="file flags (INTERFACES.md, section 1)")
-    inside = run.world.config.artifact_dir / args.file
-    path = inside if inside.is_file() else Path(args.file)
+    inside = config.artifact_dir / args.file
+    chosen = args.model_copy(update={"file": str(inside)}) if inside.is_file() else args
+    place = Offline(lambda: read_book(()), config.state_dir, run.world.clock.now_ms())
+    return await asyncio.to_thread(_verify_here, chosen, place)
+
+
+def _verify_here(args: PassportArgs, place: Offline) -> Outcome:
+    """Offline: signature, time, release; and a key that this host knows or that was named, else it is no approval."""
+    from bot import passport
+
     try:
-        text = await asyncio.to_thread(path.read_text, "utf-8")
+        with Path(args.file).open("rb") as file:
+            text = file.read(MOST_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Unknown(f"The passport cannot be read: {type(error).__name__}.") from None
-    said = passport.verify(text, run.world.clock.now_ms())
+    if len(text) > MOST_BYTES:
+        raise Unknown("This file is too long to be a passport.")
+    checked = passport.verify(text, place.now_ms, release=args.release)
+    said = checked.said
+    known = (args.key or "").strip().lower() or passport.own_fingerprint(place.state_dir)
+    data = {**said, "fingerprint": checked.fingerprint, "trusted": known == checked.fingerprint}
+    name = inert(said["release"], 80)
+    if known is not None and known != checked.fingerprint:
+        raise passport.NotValid(
+            f"The passport was signed by the key {checked.fingerprint}, not by {inert(known, 64)}.",
+            rule="a passport counts by the key of the bot that issued it",
+        )
+    if known is None:
+        card = Card(
+            title=f"UNKNOWN KEY: release {name}",
+            tone=Tone.UNKNOWN,
+            lead=f"Signed, in time, but by a key that nobody here knows: {checked.fingerprint}.",
+            next=f"compare it with what `gate status` prints, then add --key={checked.fingerprint}",
+            final=True,
+        )
+        return Outcome(card=card, exit_status=3, data=data)
     card = Card(
-        title=f"VALID: release {json.dumps(said['release'])[1:80].rstrip(chr(34))}",
+        title=f"VALID: release {name}",
         tone=Tone.OK,
-        lead=f"Approved by {said['decision']['by']} (decision {said['decision']['id']}) for {said['target']}.",
-        footer=f"key {said['fingerprint']}: compare it with the one that the bot prints",
+        lead=(
+            f"Approved by {inert(said['decision']['by'], 80)} (decision {inert(said['decision']['id'], 20)}) "
+            f"for {inert(said['target'], 60)}, until {when(int(said['decision']['until_ms']))}."
+        ),
+        footer=f"key {checked.fingerprint} · offline: a revocation since then is known to `gate status` only",
         final=True,
     )
-    return Outcome(card=card, exit_status=0, data=said)
+    return Outcome(card=card, exit_status=0, data=data)
 
 
 COMMANDS = (
@@ -219,12 +261,13 @@ COMMANDS = (
     Command(
         name="gate status",
         summary="Whether a release is approved now; exit 0 only then, with a signed passport.",
-        action="read",
+        action="status",
         args=StatusArgs,
         run=_status,
         examples=("gate status --release=2026.11.23-2@4c1e9ab --wait=true",),
         group="Release",
-        quiet=True,
+        # Whoever waits takes no place among the quick answers.
+        quiet_for=lambda args: not args.wait,
     ),
     Command(
         name="gate verify-passport",
@@ -233,9 +276,10 @@ COMMANDS = (
         args=PassportArgs,
         run=_verify,
         positional=("file",),
-        examples=("gate verify-passport release-passport-2026.11.23-2.json",),
+        examples=("gate verify-passport release-passport-2026.11.23-2.json --release=2026.11.23-2@4c1e9ab",),
         group="Release",
         quiet=True,
         targeted=False,
+        offline=_verify_here,
     ),
 )

@@ -234,9 +234,10 @@ def recent(conn: Connection, kind: Kind | None = None, limit: int = 20) -> tuple
 
 
 def unsettled(conn: Connection, now_ms: int, limit: int = 50) -> tuple[Case, ...]:
-    """Cases whose card shows something else than how they stand: expired since, void, or left in the middle."""
+    """Cases whose card shows something else than how they stand: new, expired since, void, or left in the middle."""
     rows = conn.execute(
-        f"{_CASE} WHERE c.drawn IN ('WAITING', 'WAIVED', 'BLOCKED', 'APPROVED', 'CHECKING') ORDER BY c.n LIMIT 500"
+        f"{_CASE} WHERE c.drawn IS NULL OR c.drawn IN ('WAITING', 'WAIVED', 'BLOCKED', 'APPROVED', 'CHECKING') "
+        "ORDER BY c.n DESC LIMIT 500"
     ).fetchall()
     found = (_case(conn, row) for row in rows)
     return tuple(case for case in found if case.drawn != standing(case, now_ms).value)[:limit]

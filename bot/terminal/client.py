@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from bot.card import Card
+from bot.command import Outcome
 from bot.config import Config
 from bot.terminal.draw import Progress, names, plain, render
 from bot.terminal.socket import ask_leader, ask_of, carry_out
@@ -56,6 +57,13 @@ async def _draw(config: Config, messages: AsyncIterator[dict[str, Any]], as_json
     finally:
         progress.end()
     return status
+
+
+def draw_outcome(config: Config, outcome: Outcome, as_json: bool) -> int:
+    """Draw what was carried out here; returns the exit status."""
+    verdict = outcome.verdict.value if outcome.verdict else None
+    _final(config, outcome.card, outcome.data, outcome.exit_status, verdict, as_json)
+    return outcome.exit_status
 
 
 def _final(config: Config, card: Card, data: dict[str, Any], status: int, verdict: str | None, as_json: bool) -> None:
