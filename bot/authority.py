@@ -121,6 +121,9 @@ TABLE: dict[str, Rule] = {
 ``incident.open`` works in any channel, since it binds the channel; the terminal has no channel to bind.
 """
 
+CHANGING = frozenset({"mutate", "tune", "tune.approve", "break-glass", "pool"})
+"""Actions that change Sendcat: refused for everybody while the bot is paused. Undoing and stopping never are."""
+
 PLACES = frozenset({"channel", "dm", "terminal", "timer"})
 
 

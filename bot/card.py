@@ -13,7 +13,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import pydantic
+from pydantic import BaseModel, ConfigDict
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARK = re.compile(f"{_OPEN}([@t#]):([^{_CLOSE}]*){_CLOSE}")
@@ -103,6 +104,34 @@ class Confirm(_Frozen):
     no: str = "Cancel"
 
 
+class Field(_Frozen):
+    """One question of a form: its answer becomes ``--flag=answer``, or the next word of the line when ``word``."""
+
+    flag: str
+    label: str
+    kind: Literal["text", "long", "number", "choice"] = "text"
+    options: tuple[tuple[str, str], ...] = ()
+    """Value and label of each choice."""
+    value: str = ""
+    """What stands there at first."""
+    hint: str = ""
+    optional: bool = False
+    word: bool = False
+
+
+class Form(_Frozen):
+    """Questions that complete a command line (ux.md, rule 8). Only Slack draws forms; a terminal has flags."""
+
+    title: str
+    """At most 24 characters."""
+    fields: tuple[Field, ...]
+    submit: str = "Run"
+    text: str = ""
+    """What is asked about, above the questions."""
+    note: str = ""
+    """Small grey line below them."""
+
+
 class Button(_Frozen):
     """A command line to press. ``offer`` is minted by the store when the card is written (safety.md, R11)."""
 
@@ -115,6 +144,8 @@ class Button(_Frozen):
     decision: bool = False
     """Decision buttons are single use and expire; navigation is judged anew at each click."""
     expires_ms: int | None = None
+    form: Form | None = None
+    """Asked first; the answers complete the line."""
     offer: str | None = None
 
 
@@ -135,6 +166,8 @@ class Attachment(_Frozen):
     text: str = ""
     file: str | None = None
     """Artifact name inside the artifact directory."""
+    columns: bool = False
+    """The text is a table in columns: a code block in Slack, and shown under the card in a terminal."""
 
 
 class Card(_Frozen):
@@ -150,7 +183,7 @@ class Card(_Frozen):
     lead: str = ""
     """One or two sentences of reason."""
     steps: tuple[Step, ...] = ()
-    facts: tuple[Fact, ...] = Field(default=(), max_length=10)
+    facts: tuple[Fact, ...] = pydantic.Field(default=(), max_length=10)
     sections: tuple[str, ...] = ()
     """Paragraphs of evidence, each at most a few lines."""
     code: str = ""

@@ -37,6 +37,12 @@ class Plan:
     action: str
     target: Target | None
 
+    @property
+    def quiet(self) -> bool:
+        """Whether only the asker is answered."""
+        decides = self.command.quiet_for
+        return decides(self.args) if decides is not None else self.command.quiet
+
 
 class Catalog:
     """Commands by name. Building it checks that each has a row in the table of authority (safety.md, R7)."""
@@ -97,9 +103,7 @@ class Catalog:
             choices = ", ".join(name.partition(" ")[2] for name in below)
             raise Unknown(f"`{line.command}` goes on with one of: {choices}.", then=f"/sendcat {word or below[0]}")
         near = nearest(line.command, self._by_name)
-        raise Unknown(
-            f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help"
-        )
+        raise Unknown(f"There is no command `{line.command}`.", then=f"/sendcat {near}" if near else "/sendcat help")
 
     def _target(self, command: AnyCommand, flags: dict[str, str], config: Config, given: str | None) -> Target | None:
         name, url = flags.pop("target", None), flags.pop("base-url", None)
@@ -135,22 +139,28 @@ class Catalog:
         for place, field in enumerate(command.positional):
             if place < len(words):
                 values[field] = words[place]
-        if len(words) > len(command.positional):
-            extra = words[len(command.positional)]
+        further = words[len(command.positional) :]
+        if command.rest is not None:
+            values[command.rest] = tuple(further)
+        elif command.prose is not None:
+            values |= {command.prose: " ".join(further)} if further else {}
+        elif further:
+            extra = further[0]
             raise Unknown(
                 f"`{command.name}` does not know what to do with {extra[:60]!r}.", then=f"/sendcat help {command.name}"
             )
         try:
             args: Args = command.args(**values)
         except ValidationError as error:
-            lines = []
+            lines, fields = [], {}
             for problem in error.errors(include_input=False, include_url=False):
                 flag = str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
                 message = problem["msg"].removeprefix("Value error, ")
                 shown = flag if flag.replace("-", "_") in command.positional else f"--{flag}"
+                fields[flag] = message
                 lines.append(f"{shown}: {message}" if flag else message)
             raise Unknown(
-                f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}"
+                f"`{command.name}`: " + "; ".join(lines) + ".", then=f"/sendcat help {command.name}", fields=fields
             ) from None
         return args
 

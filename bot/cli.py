@@ -89,10 +89,19 @@ def run_line(words: Sequence[str]) -> int:
 
 
 async def _carry_out(wish: Wish) -> int:
+    from bot.commands import catalog
     from bot.terminal.client import draw_course
+    from bot.terminal.variables import with_variables
 
     config = load(wish.config)
+    line = with_variables(wish.line, catalog(), variable, target=wish.target)
     practice = wish.target == "practice" and (config is None or "practice" not in config.target)
+    if config is None and not practice and wish.line.startswith("gate status"):
+        raise Unknown(
+            "There is no configuration here.",
+            rule="`gate status` never falls back to practice (INTERFACES.md, section 1)",
+            then="--config=FILE, or --target=practice for practising",
+        )
     if config is None and not practice:
         if not sys.stdin.isatty() and not sys.stdout.isatty():
             raise Unknown(
@@ -112,11 +121,11 @@ async def _carry_out(wish: Wish) -> int:
         async with at_home() as home:
             if not wish.as_json:
                 print(f"practice Sendcat ({home.note})", file=sys.stderr)  # noqa: T201
-            return await draw_course(home.config, wish.line, wish.as_json, wish.target, wish.as_name)
+            return await draw_course(home.config, line, wish.as_json, wish.target, wish.as_name)
     assert config is not None
     if wish.as_name is not None:
         raise Unknown("--as works on the practice target only.", then="--target=practice --as=" + wish.as_name)
-    return await draw_course(config, wish.line, wish.as_json, wish.target, None)
+    return await draw_course(config, line, wish.as_json, wish.target, None)
 
 
 def _say_no(error: SendcatError, as_json: bool) -> int:

@@ -6,17 +6,18 @@ way (style.md, point 4).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.card import Card
+from bot.card import Card, Form
 from slo.verdict import Verdict
 
 if TYPE_CHECKING:
+    from bot.config import Config
     from bot.run import Run
 
 
@@ -68,12 +69,29 @@ class Ask(BaseModel):
     offer: str | None = None
     target: str | None = None
     fields: dict[str, str] = {}
+    submitted: bool = False
+    """Whether ``fields`` are the answers of a sent form."""
+    modal: bool = False
+    """Whether the door can open a form now."""
+    form: bool = False
+    """The command's form comes first, although the line says something already: a shortcut on a message."""
+
+
+class Opening(BaseModel):
+    """A form to open: sent back, it becomes an `Ask` with this offer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Form
+    line: str
+    offer: str
 
 
 class Reply(BaseModel):
     """What the desk says at once: accepted with an operation id, or a card that explains why not.
 
-    ``card`` is shown to the asker only. ``duplicate`` marks a later delivery of a known key.
+    ``card`` is shown to the asker only. ``duplicate`` marks a later delivery of a known key. ``errors`` marks the
+    questions of a form by flag; ``opening`` is a form to open instead of anything else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,19 +100,23 @@ class Reply(BaseModel):
     card: Card | None = None
     exit_status: int = 0
     duplicate: bool = False
+    errors: dict[str, str] = {}
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended: the final card, the verdict (None when nothing was judged), the exit status, the data.
 
-    ``data`` is what ``--json`` prints; it holds nothing that may not be seen.
+    ``data`` is what ``--json`` prints; it holds nothing that may not be seen. ``silent``: the answer stands on a card
+    that is there already, so the asker is told nothing more.
     """
 
     card: Card
     exit_status: int
     verdict: Verdict | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    silent: bool = False
 
 
 EXIT: dict[Verdict | None, int] = {None: 0, Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
@@ -125,6 +147,10 @@ class Command(Generic[A]):
     args: type[A]
     run: Callable[[Run, A], Awaitable[Outcome]]
     positional: tuple[str, ...] = ()
+    rest: str | None = None
+    """The field that takes every further word, as a tuple."""
+    prose: str | None = None
+    """The field that takes all further words as one text, so that a note needs no quotes."""
     examples: tuple[str, ...] = ()
     group: str = "See"
     doors: frozenset[Door] = frozenset({Door.SLACK, Door.TERMINAL})
@@ -136,7 +162,13 @@ class Command(Generic[A]):
     """Whether it works on a Sendcat target: then ``--target`` and ``--base-url`` are understood."""
     action_for: Callable[[A], str] | None = None
     """For commands whose arguments decide the row: the rows are listed in ``actions``."""
+    quiet_for: Callable[[A], bool] | None = None
+    """For commands whose arguments decide whether the answer is the asker's own."""
     further_actions: tuple[str, ...] = ()
+    form: Callable[[Config], Form] | None = None
+    """Opened when the command is typed alone in Slack; a terminal has flags."""
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -95,6 +98,8 @@ class Target(_Frozen):
     chat_token_env: str | None = None
     chat_thread_id: str | None = None
     chat_pool_file: Path | None = None
+    chat_pool_env: str | None = None
+    """A variable that holds the pool itself, as JSON; it wins over the file."""
     required_scenarios: tuple[Literal["gmail_push_webhook", "whatsapp_webhook", "chat_stream_http"], ...] = SCENARIOS  # type: ignore[assignment]
     ceilings: Ceilings = Ceilings()
 
@@ -102,6 +107,7 @@ class Target(_Frozen):
     gmail_token: SecretStr | None = Field(default=None, exclude=True)
     whatsapp_secret: SecretStr | None = Field(default=None, exclude=True)
     chat_token: SecretStr | None = Field(default=None, exclude=True)
+    chat_pool: SecretStr | None = Field(default=None, exclude=True)
     """Secrets, resolved from the named variables when the configuration is built."""
 
     @field_validator("api_url", "site_url", "app_url")
@@ -120,10 +126,25 @@ class Target(_Frozen):
 
     @property
     def limits(self) -> Ceilings:
-        """The target's own ceilings over the defaults of its environment."""
-        base = CEILINGS[self.environment].model_dump()
+        """What a drill may do without asking: the target's own ceilings over the defaults of its environment.
+
+        On production more open streams than the default need an approval, whatever the file says.
+        """
+        base = CEILINGS[self.environment]
         own = {k: v for k, v in self.ceilings.model_dump().items() if v is not None}
-        return Ceilings(**{**base, **own})
+        if self.needs_approval and base.streams is not None:
+            own["streams"] = min(own.get("streams", base.streams), base.streams)
+        return Ceilings(**{**base.model_dump(), **own})
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a release manager may raise this target's ceilings for one drill (VERDICTS.md, "Profiles")."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def approvable(self) -> Ceilings:
+        """Up to where an approval may raise them: the target's own ``streams``; None is as far as the machine goes."""
+        return Ceilings(streams=self.ceilings.streams)
 
 
 class Slack(_Frozen):
@@ -133,6 +154,8 @@ class Slack(_Frozen):
     release_channel: str | None = None
     alert_channel: str | None = None
     anchor_channel: str | None = None
+    timeline_emoji: str = Field(default="pushpin", pattern=r"^[a-z0-9_+'-]{1,100}$")
+    """Put on a message, this adds it to the incident's timeline (ux.md, rule 11)."""
     bot_token_env: str = "SLACK_BOT_TOKEN"
     app_token_env: str = "SLACK_APP_TOKEN"
     signing_secret_env: str = "SLACK_SIGNING_SECRET"
@@ -167,11 +190,57 @@ class Roles(_Frozen):
     admin: tuple[str, ...] = ()
 
 
-class Provider(_Frozen):
-    """Where playbook B looks for a provider's status and quota."""
+def _outside(value: str) -> str:
+    """An https address (http to loopback only), with its path."""
+    parts = urlsplit(value)
+    origin_of(f"{parts.scheme}://{parts.netloc}")
+    return value.rstrip("/")
 
-    status_url: str | None = None
+
+Address = Annotated[str, AfterValidator(_outside)]
+
+
+class Provider(_Frozen):
+    """Where playbook B looks for a provider's status and quota, and playbook E for fresh answers."""
+
+    status_url: Address | None = None
+    """A status page's JSON, such as https://status.openrouter.ai/api/v2/status.json."""
+    api_url: Address | None = None
+    """Another address of the provider's own interface; only for stand-ins and proxies."""
     key_env: str | None = None
+    queries: tuple[str, ...] = ()
+    """Searches that people ask often: playbook E compares their cached answers with fresh ones."""
+
+    key: SecretStr | None = Field(default=None, exclude=True)
+
+
+class Sentry(_Frozen):
+    """Where playbook A reads warnings."""
+
+    organization: str = ""
+    project: str = ""
+    token_env: str = "SENTRY_AUTH_TOKEN"
+    api_url: Address = "https://sentry.io"
+
+    token: SecretStr | None = Field(default=None, exclude=True)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.organization and self.project and self.token)
+
+
+class GitHub(_Frozen):
+    """Where playbook G opens its ticket."""
+
+    repository: Annotated[str, StringConstraints(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    token_env: str = "GITHUB_TOKEN"
+    api_url: Address = "https://api.github.com"
+
+    token: SecretStr | None = Field(default=None, exclude=True)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.repository and self.token)
 
 
 class Config(_Frozen):
@@ -186,6 +255,10 @@ class Config(_Frozen):
     people: dict[str, Person] = {}
     roles: Roles = Roles()
     providers: dict[str, Provider] = {}
+    sentry: Sentry = Sentry()
+    github: GitHub = GitHub()
+    time_zone: str = ""
+    """Zone of the local times in a post-incident report, for example Europe/Berlin; empty: the host's."""
     log_json: bool = True
     http_host: str = "0.0.0.0"
     """Where HTTP mode listens; the practice bot listens on loopback."""
@@ -200,6 +273,8 @@ class Config(_Frozen):
             for member in members:
                 if member not in self.people and not re.fullmatch(r"S[A-Z0-9]{2,}", member):
                     raise ValueError(f"roles.{role}: {member!r} is neither in [people] nor a Slack user-group id")
+        if self.time_zone and self.time_zone not in zoneinfo.available_timezones():
+            raise ValueError(f"time_zone: there is no zone {self.time_zone!r}; write one such as Europe/Berlin")
         origins = [t.site_url for t in self.target.values()]
         if len(set(origins)) != len(origins):
             raise ValueError("target: two targets share one site_url; each deployment is registered once (R15)")
@@ -227,11 +302,8 @@ class Config(_Frozen):
         held: list[SecretStr | None] = [self.slack.bot_token, self.slack.app_token, self.slack.signing_secret]
         for target in self.target.values():
             held += [target.deploy_key, target.gmail_token, target.whatsapp_secret, target.chat_token]
+        held += [self.sentry.token, self.github.token, *(provider.key for provider in self.providers.values())]
         return tuple(s.get_secret_value() for s in held if s is not None)
-
-    def environment(self, name: str) -> str | None:
-        """Value of one named environment variable (for optional outside clients)."""
-        return os.environ.get(name)
 
 
 def load(path: str | Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config | None:
@@ -268,13 +340,22 @@ def build(
     _no_secrets(raw, text, file)
     targets = raw.get("target")
     if isinstance(targets, dict):
+        if len(targets) == 1:
+            targets = {name: _as_original(body, env) for name, body in targets.items()}
         raw["target"] = {
             name: {**body, "name": name, **_secrets(body, env, _TARGET_SECRETS)} if isinstance(body, dict) else body
             for name, body in targets.items()
         }
-    slack = raw.get("slack", {})
-    if isinstance(slack, dict):
-        raw["slack"] = {**slack, **_secrets(slack, env, _SLACK_SECRETS)}
+    providers = raw.get("providers")
+    if isinstance(providers, dict):
+        raw["providers"] = {
+            name: {**body, **_secrets(body, env, _PROVIDER_SECRETS)} if isinstance(body, dict) else body
+            for name, body in providers.items()
+        }
+    for section, names in _SECTION_SECRETS.items():
+        body = raw.get(section, {})
+        if isinstance(body, dict):
+            raw[section] = {**body, **_secrets(body, env, names)}
     try:
         return Config(**raw, source=file)
     except ValidationError as error:
@@ -295,24 +376,49 @@ _TARGET_SECRETS = {
     "gmail_token": None,
     "whatsapp_secret": None,
     "chat_token": None,
+    "chat_pool": None,
 }
+_ORIGINAL = {
+    "gmail_token_env": "GMAIL_PUBSUB_VERIFY_TOKEN",
+    "whatsapp_secret_env": "WHATSAPP_APP_SECRET",
+    "chat_token_env": "RELIABILITY_AUTH_TOKEN",
+    "chat_pool_env": "RELIABILITY_CHAT_AUTH_POOL_JSON",
+}
+"""The original's variables. They say of which deployment they are by nothing, so only a file with one target reads
+them without naming them (safety.md, R15)."""
+_ORIGINAL_PLAIN = {"chat_thread_id": "RELIABILITY_THREAD_ID", "chat_pool_file": "RELIABILITY_CHAT_AUTH_POOL_FILE"}
 _SLACK_SECRETS = {
     "bot_token": "SLACK_BOT_TOKEN",
     "app_token": "SLACK_APP_TOKEN",
     "signing_secret": "SLACK_SIGNING_SECRET",
 }
+_PROVIDER_SECRETS: dict[str, str | None] = {"key": None}
+_SECTION_SECRETS: dict[str, dict[str, str]] = {
+    "slack": _SLACK_SECRETS,
+    "sentry": {"token": "SENTRY_AUTH_TOKEN"},
+    "github": {"token": "GITHUB_TOKEN"},
+}
+
+
+def _as_original(body: Any, env: Mapping[str, str]) -> Any:
+    """The only target of a file, with the original's variables where it names none of its own."""
+    if not isinstance(body, dict) or body.get("environment") == Environment.PRACTICE.value:
+        return body
+    plain = {field: env[name] for field, name in _ORIGINAL_PLAIN.items() if env.get(name)}
+    return {**_ORIGINAL, **plain, **body}
 
 
 def _no_secrets(raw: Mapping[str, Any], text: str, file: Path | None) -> None:
     """Refuse secret values in the file itself, before anything could print them (R36)."""
-    slack = raw.get("slack")
     places: list[tuple[str, ...]] = []
-    if isinstance(slack, dict):
-        places += [("slack", name) for name in _SLACK_SECRETS if name in slack]
-    targets = raw.get("target")
-    for name, body in targets.items() if isinstance(targets, dict) else ():
-        if isinstance(body, dict):
-            places += [("target", name, secret) for secret in _TARGET_SECRETS if secret in body]
+    for section, names in _SECTION_SECRETS.items():
+        body = raw.get(section)
+        places += [(section, name) for name in names if isinstance(body, dict) and name in body]
+    for section, secrets in (("target", _TARGET_SECRETS), ("providers", _PROVIDER_SECRETS)):
+        tables = raw.get(section)
+        for name, body in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(body, dict):
+                places += [(section, name, secret) for secret in secrets if secret in body]
     if places:
         lines = [
             f"{file or 'configuration'}:{_line_of(text, list(path)) or '?'}: {'.'.join(path)}: "

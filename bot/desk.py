@@ -11,14 +11,17 @@ from collections.abc import Awaitable
 
 import structlog
 
-from bot.authority import LOCAL, Decision, Standing, Who, decide, resolve
-from bot.card import Card, Tone, stop_button, when
+from bot.authority import CHANGING, LOCAL, Decision, Standing, Who, decide, resolve
+from bot.card import Card, Form, Link, Tone, stop_button, when
 from bot.card import who as mention
-from bot.catalog import Catalog, Plan, read
-from bot.command import Actor, Ask, Door, Place, Reply
-from bot.errors import Busy, Refused, SendcatError
-from bot.run import put_card, refused_card
-from bot.store import audit, inbox, offers, ops
+from bot.catalog import AnyCommand, Catalog, Plan, read
+from bot.command import Actor, Ask, Door, Opening, Place, Reply
+from bot.errors import Busy, Refused, SendcatError, Unknown
+from bot.forms import filled
+from bot.home import Home, Homes
+from bot.redact import inert
+from bot.run import card_key, put_card, refused_card
+from bot.store import audit, inbox, offers, ops, outbox, pauses
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import Op
 from bot.store.tx import Tx
@@ -34,6 +37,7 @@ class Desk:
         self.world = world
         self.catalog = catalog
         self.open = True
+        self._homes = Homes(world, catalog)
         self._background: set[asyncio.Task[None]] = set()
 
     async def accept(self, ask: Ask) -> Reply:
@@ -59,17 +63,32 @@ class Desk:
             offer = await self.world.store.read(lambda conn: offers.look(conn, ask.offer or ""))
             if offer is None:
                 raise Refused("This card is out of date.", rule="buttons expire (R11)", then="/sendcat status")
-            ask = ask.model_copy(update={"line": offer.line})
+            if offer.form is not None and not ask.submitted:
+                return await self._open(ask, offer, offer.form)
+            line = offer.line if offer.form is None else filled(offer.line, offer.form, ask.fields)
+            ask = ask.model_copy(update={"line": line})
         if read(ask.line).command == "stop":
             return await self._stop(ask)
         if not self.open:
             raise Busy("The bot is shutting down; this was NOT accepted.", then="try again in a minute")
+        if ask.modal and ask.offer is None and (command := self._asking(ask)) is not None:
+            return await self._ask_first(ask, command)
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
+        if ask.by.door is not Door.TIMER and ask.by.door not in plan.command.doors:
+            only = " or ".join(sorted(plan.command.doors))
+            raise Refused(
+                f"`{plan.command.name}` works in the {only} only.",
+                rule="every command declares its doors (INTERFACES.md, section 6)",
+                then=f"there: sendcat {plan.command.name}",
+            )
+        if plan.command.prose is not None:
+            ask, plan = self._without_people(ask, plan)
         who = await self.who(ask.by)
         decision = self.decide(plan, who, ask.place)
         if not decision.allowed:
             await self._record_refusal(ask, plan, who, decision)
             raise Refused(decision.reason, then=decision.then)
+        await refuse_while_paused(self.world, plan)
         if plan.command.effects and (hold := self.world.stops.blocked):
             raise Refused(
                 f"Everything is {hold}.",
@@ -91,7 +110,7 @@ class Desk:
                     return running, None, None
             op = ops.new(tx, ask, plan.command.name, plan.line, plan.target.name if plan.target else None)
             inbox.accept(tx, ask, op.id)
-            if not plan.command.quiet:
+            if not plan.quiet:
                 put_card(tx, op, opening(op, who, effects=plan.command.effects))
             return op, None, None
 
@@ -102,16 +121,74 @@ class Desk:
             return Reply(op=delivery.op, duplicate=True, card=_again(delivery))
         assert op is not None
         if op.by != ask.by or op.line != plan.line or op.state != "accepted":
-            return Reply(op=op.id, card=_running(op))
+            return Reply(op=op.id, card=_running(op, await self._address(op)))
         return Reply(op=op.id)
+
+    def _asking(self, ask: Ask) -> AnyCommand | None:
+        """The command whose form comes first: it stands alone, or a shortcut began it."""
+        typed = read(ask.line)
+        command = self.catalog.find(ask.line) if ask.form or not typed.flags else None
+        if command is None or command.form is None:
+            return None
+        return command if ask.form or typed.text == command.name else None
+
+    async def _open(self, ask: Ask, offer: offers.Offer, form: Form) -> Reply:
+        """A button that asks first: refused before anybody types, and nothing is pressed yet."""
+        if dead := offer.dead(self.world.clock.now_ms()):
+            raise Refused(dead, rule="a button is pressed once (R11)", then="/sendcat status")
+        await self._may_open(ask, self.catalog.find(offer.line))
+        return Reply(opening=Opening(form=form, line=offer.line, offer=offer.id))
+
+    async def _ask_first(self, ask: Ask, command: AnyCommand) -> Reply:
+        assert command.form is not None
+        form = command.form(self.world.config)
+        line = read(ask.line).text
+        await self._may_open(ask, command)
+        name = f"{command.name.replace(' ', '-')}.form"
+
+        def write(tx: Tx) -> str | None:
+            if inbox.seen(tx.db, ask.key) is not None:
+                return None
+            inbox.accept(tx, ask, None)
+            return offers.mint_form(tx, line, name, form, ask.place.channel)
+
+        offer = await self.world.store.write(write)
+        if offer is None:
+            return Reply(duplicate=True)
+        return Reply(opening=Opening(form=form, line=line, offer=offer))
+
+    async def _may_open(self, ask: Ask, command: AnyCommand) -> None:
+        decision = self._allowed(command.action, await self.who(ask.by), ask.place)
+        if not decision.allowed:
+            raise Refused(decision.reason, then=decision.then)
+
+    def _without_people(self, ask: Ask, plan: Plan) -> tuple[Ask, Plan]:
+        """A line with somebody's own words, without secrets, and with addresses masked before it is kept (R36, R37)."""
+        line = self.world.masker.text(self.world.scrubber.scrub(plan.line))
+        target = plan.target.name if plan.target else None
+        ask = ask.model_copy(update={"line": line, "fields": {}, "target": target})
+        return ask, self.catalog.plan(line, self.world.config, target=target)
+
+    async def _address(self, op: Op) -> str:
+        """Where the card of a run stands; empty when it was not posted yet."""
+        letter = await self.world.store.read(lambda conn: outbox.by_key(conn, card_key(op.id)))
+        return self.world.messages.address(letter.channel, letter.ts) if letter is not None and letter.ts else ""
 
     def decide(self, plan: Plan, who: Who, place: Place) -> Decision:
         """The table's word on a plan; asked when it is accepted and again when it takes effect (R9)."""
-        slack = self.world.config.slack
-        return decide(plan.action, who, place, listed=slack.channels, incident=frozenset(slack.incident_channels))
+        return self._allowed(plan.action, who, place)
+
+    def _allowed(self, action: str, who: Who, place: Place) -> Decision:
+        slack, bound = self.world.config.slack, self.world.bound.channels
+        incident = frozenset(slack.incident_channels) | bound
+        return decide(action, who, place, listed=slack.channels | bound, incident=incident)
 
     async def who(self, actor: Actor) -> Who:
-        """Resolve an account to a human, asking the workspace for Slack accounts."""
+        """Resolve an account to a human, asking the workspace for Slack accounts.
+
+        Which channels are bound to an incident is learned at the same time, since `decide` needs both.
+        """
+        await self.world.bound.fresh()
         if actor.door is not Door.SLACK:
             return resolve(self.world.config, actor, LOCAL)
         team = self.world.config.slack.team_id or self.world.directory.team
@@ -120,19 +197,16 @@ class Desk:
         standing = await self.world.directory.standing(actor.account)
         return resolve(self.world.config, actor, standing)
 
+    async def home(self, actor: Actor) -> Home:
+        """What this person finds on their Home tab now; a look, which needs no record."""
+        return await self._homes.look(await self.who(actor))
+
     async def _stop(self, ask: Ask) -> Reply:
         plan = self.catalog.plan(ask.line, self.world.config, target=ask.target)
         who = mention(ask.by.account)
         wanted = getattr(plan.args, "run", None)
         if getattr(plan.args, "release", False):
-            person = await self.who(ask.by)
-            decision = decide(
-                "release",
-                person,
-                ask.place,
-                listed=self.world.config.slack.channels,
-                incident=frozenset(self.world.config.slack.incident_channels),
-            )
+            decision = self._allowed("release", await self.who(ask.by), ask.place)
             if not decision.allowed:
                 raise Refused(decision.reason, then=decision.then)
             self.world.stops.release()
@@ -180,6 +254,17 @@ class Desk:
         task.add_done_callback(self._background.discard)
 
 
+async def refuse_while_paused(world: World, plan: Plan) -> None:
+    """While the bot is paused nothing changes Sendcat, whoever asks; undoing and stopping stay possible."""
+    if plan.action in CHANGING and (pause := await world.store.read(pauses.paused)):
+        why = f": {inert(pause.why, 200)}" if pause.why else ""
+        raise Refused(
+            f"Paused by {mention(pause.account)} {when(pause.at_ms)}{why}.",
+            rule="while paused, everything that changes is refused (ux.md, rule 12)",
+            then="an admin types /sendcat resume",
+        )
+
+
 def _record(
     ask: Ask, plan: Plan, phase: Phase, outcome: str, *, person: str | None = None, reason: str | None = None
 ) -> AuditRecord:
@@ -210,6 +295,7 @@ def _no(error: SendcatError) -> Reply:
     return Reply(
         card=refused_card(f"{error.word}: {error.what}", f"Rule: {error.rule}." if error.rule else "", error.then),
         exit_status=error.exit_status,
+        errors=error.fields if isinstance(error, Unknown) else {},
     )
 
 
@@ -222,10 +308,11 @@ def _again(delivery: inbox.Delivery) -> Card:
     )
 
 
-def _running(op: Op) -> Card:
+def _running(op: Op, address: str) -> Card:
     return Card(
         title=f"Already running: {op.command} {op.id}",
         tone=Tone.RUNNING,
         lead=f"Started by {mention(op.by.account)} at {when(op.created_ms)}; its card shows the course.",
+        links=(Link(label="Open its card", url=address),) if address else (),
         final=True,
     )

@@ -13,6 +13,7 @@ card in one place; nobody catches ``Exception`` to log it and carry on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -45,10 +46,24 @@ class Refused(SendcatError):
 
 
 class Unknown(SendcatError):
-    """No such command, flag, knob, page or target; ``then`` carries the nearest match."""
+    """No such command, flag, knob, page or target; ``then`` carries the nearest match.
+
+    ``fields`` says for single flags what is wrong with them, so that a form can mark its questions.
+    """
 
     exit_status = 2
     word = "Unknown"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        rule: str | None = None,
+        then: str | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(what, rule=rule, then=then)
+        self.fields = dict(fields or {})
 
 
 class Broken(SendcatError):

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import structlog
 
-from bot.catalog import Catalog
 from bot.clock import Clock, SystemClock
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
-from bot.errors import Broken
+from bot.errors import SendcatError
+from bot.incidents.keeper import Keeper
 from bot.logs import configure
+from bot.pages import findings, read_book
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.store import audit
@@ -26,22 +27,12 @@ from bot.store.audit import AuditRecord
 from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
+from bot.tuning.applier import Applier
+from bot.tuning.failpoints import PLAIN, Seams
 from bot.worker import Worker
 from bot.world import Finding, Floor, World
-from playbooks.book import Book
-from playbooks.page import PageErrors
 
 log = structlog.get_logger("main")
-
-
-def read_book(commands: Catalog) -> Book:
-    """Every page of the runbook; raises `Broken` with all mistakes, each with file, line and mark."""
-    try:
-        return Book.load(commands.names)
-    except PageErrors as error:
-        raise Broken(
-            f"The runbook has mistakes:\n{error}", then="mend the pages; nothing runs until they are right"
-        ) from error
 
 
 @dataclass
@@ -53,16 +44,27 @@ class Bot:
     desk: Desk
     worker: Worker
     socket: SocketServer
+    applier: Applier
+    cards: asyncio.Task[None] | None = None
+    """Keeps the cards of decided cases as they stand."""
 
     @classmethod
-    async def lead(cls, config: Config, *, clock: Clock | None = None, wait: bool = False, rests: bool = True) -> Bot:
+    async def lead(
+        cls,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        wait: bool = False,
+        rests: bool = True,
+        seams: Seams = PLAIN,
+    ) -> Bot:
         """Take the lock, open the store, resolve what was left open, listen on the socket.
 
         Raises `Busy` (75) at once when another process leads, unless ``wait``.
         """
         clock = clock or SystemClock()
         wall = catalog()
-        book = read_book(wall)
+        book = read_book(wall.names)
         leadership = await asyncio.to_thread(Leadership.acquire, config.state_dir, wait=wait)
         try:
             store = Store.open(leadership, clock=clock)
@@ -78,26 +80,72 @@ class Bot:
             scrubber=Scrubber(config.secrets()),
             masker=Masker(masking_key(config.state_dir)),
             floor=Floor(clock, rests=rests),
+            keeper=Keeper(
+                store,
+                clock,
+                commands=[command.name for command in wall.commands if not command.quiet],
+                artifact_dir=config.artifact_dir,
+                runbook_dir=config.runbook_dir,
+            ),
         )
         world.checks.append(lambda: _slack_findings(config))
+        world.checks.append(lambda: asyncio.to_thread(findings, wall.names, book))
         desk = Desk(world, wall)
-        bot = cls(leadership, world, desk, Worker(world, desk), SocketServer(desk, config.state_dir))
+        bot = cls(
+            leadership,
+            world,
+            desk,
+            Worker(world, desk),
+            SocketServer(desk, config.state_dir),
+            Applier(world, seams),
+        )
         if store.damage is None:
             await store.write(
                 lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
             )
+            world.carrier = bot.applier
             await bot.worker.start()
+            await bot.applier.start()
+            bot.cards = asyncio.create_task(keep_cases(world), name="cases")
+            assert world.keeper is not None
+            world.keeper.start()
         await bot.socket.start()
         return bot
 
     async def close(self) -> None:
         """Admit nothing, stop drills, record the rest, release the lock; within 10 s (R32)."""
         self.desk.open = False
+        if self.cards is not None:
+            self.cards.cancel()
         await self.worker.stop()
+        await self.applier.stop()
+        if self.world.keeper is not None:
+            await self.world.keeper.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)
         self.leadership.release()
+
+
+async def keep_cases(world: World) -> None:
+    """Draw the cards of cases again whenever they stand differently: at start, after commits, and as they expire."""
+    from bot.deciding import settle
+
+    changed = world.store.watch("cases")
+    world.store.on_commit("ops", changed.set)
+    while True:
+        changed.clear()
+        try:
+            await settle(world)
+        except SendcatError as error:
+            log.warning("cases not drawn", error=error.what)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), CASES_EVERY_S)
+            await asyncio.sleep(TOGETHER_S)
+
+
+CASES_EVERY_S, TOGETHER_S = 20.0, 0.2
+"""How often expiries are looked for, and how long changes are gathered before one look."""
 
 
 async def _slack_findings(config: Config) -> list[Finding]:
@@ -131,9 +179,9 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock)
+    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
-    bot.world.directory = door.directory
+    bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False
     try:
         if http:

@@ -5,19 +5,22 @@ Commands share measurements and judges, never each other (INTERFACES.md, section
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
 
 from pydantic import ValidationError
 
-from bot.config import Target
-from bot.errors import Broken, SendcatError, Unknown
+from bot.config import Ceilings, Target
+from bot.errors import Broken, Refused, SendcatError, Unknown
 from bot.run import Run
 from bot.sendcat import load as engine
-from bot.sendcat.load import DrillProgress
+from bot.sendcat.circuits import CircuitWatch
+from bot.sendcat.load import DrillOptions, DrillProgress
 from bot.sendcat.mask import Mask
 from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
@@ -87,20 +90,61 @@ async def drill(
     *,
     profile: str = "quick",
     scenarios: tuple[str, ...] | None = None,
+    quick: bool = False,
+    pool_file: Path | None = None,
+    approved: Approved | None = None,
     on_progress: Callable[[DrillProgress], None],
     waiting: Callable[[str], Awaitable[None]],
+    **options: Unpack[DrillOptions],
 ) -> Drilled:
-    """Run a load drill in the child process, one at a time for each origin, with rests (R16-R20)."""
+    """Run a load drill in child processes, one drill at a time for each origin, with rests (R16-R20).
+
+    ``pool_file`` is a pool for this drill alone; ``approved`` are ceilings that somebody may have raised. A circuit
+    that opens meanwhile ends the drill (R18). Raises `Refused` naming the ceiling that the plan would break.
+    """
     target: Target = run.target
-    secrets = engine.drill_secrets(target)
+    if pool_file is not None:
+        await _own_pool(run, pool_file)
+    secrets = engine.drill_secrets(target, pool_file)
     run.world.scrubber.learn_all(secrets.values())
-    plan = engine.plan_drill(target, profile, scenarios, secrets=secrets)
+    plan = engine.plan_drill(
+        target,
+        profile,
+        scenarios,
+        quick=quick,
+        secrets=secrets,
+        ceilings=approved.ceilings if approved else None,
+        approval=approved.decision if approved else None,
+        **options,
+    )
     floor = run.world.floor
     assert floor is not None
-    async with floor.hold(target.site_url, run.op.id, quick=profile == "quick", waiting=waiting):
-        report = await engine.drill(plan, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock)
+    profile = plan.profile
+    async with floor.hold(target.site_url, run.op.id, quick=not plan.beyond_quick, waiting=waiting):
+        async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
+            report = await engine.drill(plan, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock)
+        report = circuits.noted(report)
     kept = await run.keep("drill", report.to_artifact(), profile)
     return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+
+
+@dataclass(frozen=True)
+class Approved:
+    """Ceilings that a decision (``d-12``) raised for one drill of this target."""
+
+    decision: str
+    ceilings: Ceilings
+
+
+async def _own_pool(run: Run, file: Path) -> None:
+    """A pool that was made for another target stays there (R15)."""
+    row = await run.world.store.read(lambda conn: artifacts.named(conn, file.name))
+    if row is not None and row.target not in (None, run.target.name):
+        raise Refused(
+            f"{file.name} holds credentials of target {row.target}, not of {run.target.name}.",
+            rule="each credential belongs to one target and is never sent elsewhere (R15)",
+            then=f"sendcat pool --target={run.target.name}",
+        )
 
 
 def judge_probe(report: ProbeReport) -> Judgement:
@@ -119,6 +163,17 @@ async def last_snapshot(run: Run) -> tuple[str, Snapshot] | None:
     return (found.name, Snapshot.parse(_read(run, found))) if found else None
 
 
+async def named_snapshot(run: Run, name: str | None) -> Snapshot | None:
+    """A saved snapshot by its name; None when its file is gone or no longer as it was written."""
+    if name is None:
+        return None
+    found = await run.world.store.read(lambda conn: artifacts.named(conn, name))
+    try:
+        return Snapshot.parse(_read(run, found)) if found else None
+    except (OSError, ValueError, SendcatError):
+        return None
+
+
 async def fresh_reports(run: Run) -> tuple[ProbeReport | None, DrillReport | None]:
     """Probe and drill of this target that are young enough to count, without sending anything."""
     since = run.world.clock.now_ms() - FRESH_MS
@@ -127,6 +182,48 @@ async def fresh_reports(run: Run) -> tuple[ProbeReport | None, DrillReport | Non
         ProbeReport.parse(_read(run, probe)) if probe else None,
         DrillReport.parse(_read(run, drill)) if drill else None,
     )
+
+
+async def fresh_drill(run: Run) -> Drilled | None:
+    """A whole quick drill of this target that is young enough to count as before, also one of this run (VERDICTS)."""
+    since = run.world.clock.now_ms() - FRESH_MS
+    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, "drill", run.target.name, limit=10))
+    for row in rows:
+        if row.started_ms < since or not (run.world.config.artifact_dir / row.name).is_file():
+            continue
+        report = DrillReport.parse(_read(run, row))
+        if report.profile == "quick" and report.honest is not None and report.honest.ended.how == "finished":
+            return Drilled(judgement=judge_drill(report), artifact=row.name, report=report)
+    return None
+
+
+async def saved(run: Run, name: str) -> dict[str, Any]:
+    """A saved report by its name, as it was written; raises `Broken` when it is gone or was changed."""
+    row = await run.world.store.read(lambda conn: artifacts.named(conn, name))
+    if row is None or not (run.world.config.artifact_dir / row.name).is_file():
+        raise Broken(f"{name} is gone.", then="look for it in a backup of the artifact folder")
+    return _read(run, row)
+
+
+async def snapshot_at(run: Run, at_ms: int) -> tuple[int, Snapshot] | None:
+    """The saved snapshot that shows how things were at a moment: the newest before it, else the oldest after it."""
+    rows = await run.world.store.read(lambda conn: artifacts.around(conn, "snapshot", run.target.name, at_ms))
+    for row in rows:
+        with contextlib.suppress(SendcatError, OSError, ValueError):
+            return row.started_ms, Snapshot.parse(_read(run, row))
+    return None
+
+
+async def recent_drills(run: Run, count: int) -> list[DrillReport]:
+    """The newest drill reports of this target that are as they were written, the newest first."""
+    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, "drill", run.target.name, limit=count))
+    found = []
+    for row in rows:
+        try:
+            found.append(DrillReport.parse(_read(run, row)))
+        except (OSError, ValueError, SendcatError):
+            continue
+    return found
 
 
 async def _newest(run: Run, kind: str, since_ms: int = 0) -> Artifact | None:

@@ -57,6 +57,15 @@ class Masker:
         digest = hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()[:8]
         return f"{kind}#{digest}"
 
+    def text(self, text: str) -> str:
+        """What people wrote, with the addresses of people and machines in it masked."""
+        text = _EMAIL.sub(lambda found: self.mask(found[0], "email"), text)
+        return _IP.sub(lambda found: self.mask(found[0], "ip"), text)
+
+
+_EMAIL = re.compile(r"[\w.+'%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
+
 
 class Scrubber:
     """Replaces known secret values in any text by ``***`` (R36); a logging filter uses it on the root handlers."""

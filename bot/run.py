@@ -13,12 +13,15 @@ from bot.config import Target
 from bot.errors import Broken, Refused
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
-from bot.store import artifacts, offers, ops, outbox
+from bot.store import artifacts, offers, ops, outbox, pauses, pins
 from bot.store.artifacts import Artifact
 from bot.store.ops import Op
 from bot.store.tx import Tx
 from bot.world import World
 from slo.reports import artifact_name
+
+PIN_AGAIN_MS = 12 * 60 * 60_000
+"""A card that hangs longer than this belongs to yesterday's trouble; the next first one is pinned beside it."""
 
 
 @dataclass
@@ -74,6 +77,18 @@ class Run:
 
         self.world.feed.publish(self.op.id, await self.world.store.write(write))
 
+    async def pin(self) -> None:
+        """Hang this run's card at the top of its incident channel, unless one of ours hangs there already."""
+        channel = self.op.place.channel
+        if channel not in self.world.config.slack.incident_channels or self.op.place.thread_ts is not None:
+            return
+
+        def write(tx: Tx) -> None:
+            if not pins.wanted_in(tx.db, channel, tx.now_ms - PIN_AGAIN_MS):
+                pins.pin(tx, card_key(self.op.id))
+
+        await self.world.store.write(write)
+
     async def keep(self, kind: str, payload: dict[str, Any], profile: str | None = None) -> Artifact:
         """Write an artifact under its original name, and register it (INTERFACES.md, section 5).
 
@@ -100,18 +115,18 @@ class Run:
         return artifact
 
 
-def card_key(op: Op) -> str:
+def card_key(op: str) -> str:
     """The outbox key of an operation's one card."""
-    return f"card:{op.id}"
+    return f"card:{op}"
 
 
 def put_card(tx: Tx, op: Op, card: Card) -> Card:
     """Mint the buttons and put the operation's card into the outbox, if it has a place to be drawn."""
-    minted = offers.mint(tx, card, op, op.place.channel)
+    minted = offers.mint(tx, with_banner(tx, card), op, op.place.channel)
     if op.place.channel is not None:
         outbox.put(
             tx,
-            card_key(op),
+            card_key(op.id),
             channel=op.place.channel,
             kind="card",
             card=minted,
@@ -120,6 +135,13 @@ def put_card(tx: Tx, op: Op, card: Card) -> Card:
             op=op.id,
         )
     return minted
+
+
+def with_banner(tx: Tx, card: Card) -> Card:
+    """The card as it is drawn now: while the bot is paused, every one begins with that (ux.md, rule 12)."""
+    pause = pauses.paused(tx.db)
+    banner = pause.banner if pause else ""
+    return card if card.banner == banner else card.model_copy(update={"banner": banner})
 
 
 def refused_card(title: str, lead: str, then: str | None = None) -> Card:

@@ -99,7 +99,8 @@ class Report:
         if not self.anchored:
             return f"NOT ANCHORED: {self.records} records hold together, but no anchor vouches for them."
         late = f" {fresh} newer ones hold together and are not yet anchored." if fresh else ""
-        return f"VERIFIED: {self.anchored} of {self.records} records, up to the anchor of {_utc(self.anchored_ms)}.{late}"
+        reach = f"{self.anchored} of {self.records} records, up to the anchor of {_utc(self.anchored_ms)}"
+        return f"VERIFIED: {reach}.{late}"
 
 
 def verify(records: Iterable[Row], anchors: Sequence[Anchor] = ()) -> Report:

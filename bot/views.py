@@ -210,13 +210,17 @@ class _Progress:
 
 
 def progress_text(progress: DrillProgress) -> str:
-    """``gmail_push_webhook · 12 of 63 requests · 1 error · p95 12 ms · 4 s left``."""
-    parts = [f"{progress.scenario} · {progress.done} of {progress.planned} requests"]
+    """``gmail_push_webhook quick · 12 of 63 requests · 20/s · 1 error · p95 12 ms · 4 s left``."""
+    where = f"{progress.scenario} {progress.stage}".strip()
+    parts = [f"{where} · {progress.done} of {progress.planned} requests · {progress.rate:.0f}/s"]
+    if progress.open_streams:
+        parts.append(f"{progress.in_flight} streams open")
     if progress.errors:
         parts.append(f"{progress.errors} error{'' if progress.errors == 1 else 's'}")
     if progress.p95_ms is not None:
         parts.append(f"p95 {duration(progress.p95_ms)}")
-    parts.append(f"{progress.remaining_s:.0f} s left")
+    left_s = progress.remaining_s
+    parts.append(f"{left_s:.0f} s left" if left_s < 120 else f"{left_s / 60:.0f} min left")
     return " · ".join(parts)
 
 

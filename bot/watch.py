@@ -1,7 +1,8 @@
 """The timer door: what happens by the clock. A tick only writes down; the database decides (safety.md, R30).
 
 Each slot has at most one effect, whatever restarts or clock jumps happen: a slot is claimed in the transaction of its
-effect. Today the one schedule is housekeeping; what is late by more than a minute is left to the next slot.
+effect; what is late by more than a minute is left to the next slot. Housekeeping comes once an hour; once a minute the
+deadman looks for changes that nobody looked after, and the reminders of incidents are due.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.clock import Clock
-from bot.store import inbox, schedule
+from bot.config import Config
+from bot.incidents import remind
+from bot.incidents.keeper import Keeper
+from bot.store import inbox, reminders, schedule
 from bot.store.database import Store
 from bot.store.tx import Tx
 
@@ -18,14 +22,22 @@ log = structlog.get_logger("watch")
 
 HOUR_MS = 3_600_000
 HOUSEKEEPING = "housekeeping"
+DEADMAN = "deadman"
+REMINDERS = "reminders"
+REMIND_S = 60
 
 
 class Watch:
     """Schedules of one leader, declared again at each start; nothing of them is stored but the slots."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, config: Config | None = None, *, keeper: Keeper | None = None
+    ) -> None:
         self._store = store
+        self._config = config
         self._clock = clock
+        self._keeper = keeper
+        self._escalation = config.slack.alert_channel if config is not None else None
         self._scheduler = AsyncIOScheduler(timezone="UTC")
 
     def start(self) -> None:
@@ -39,11 +51,36 @@ class Watch:
             max_instances=1,
             misfire_grace_time=60,
         )
+        if self._config is not None:
+            self._scheduler.add_job(
+                self.deadman, "interval", minutes=1, id=DEADMAN, coalesce=True, max_instances=1, misfire_grace_time=60
+            )
+        self._scheduler.add_job(
+            self.reminders,
+            "interval",
+            seconds=REMIND_S,
+            id=REMINDERS,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=60,
+        )
         self._scheduler.start()
 
     def stop(self) -> None:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    async def deadman(self) -> tuple[str, ...]:
+        """Raise changes without a finished retest after 15 minutes, let old proposals expire (R27)."""
+        from bot.tuning import deadman
+
+        config = self._config
+        if config is None:
+            return ()
+        found = await self._store.write(lambda tx: deadman.look(tx, config))
+        if found:
+            log.warning("overdue", changes=found)
+        return found
 
     async def housekeeping(self) -> bool:
         """Forget deliveries older than a day, once an hour; False when this hour's slot was taken before."""
@@ -59,3 +96,11 @@ class Watch:
         done = await self._store.write(tidy)
         log.info("housekeeping", done=done)
         return done
+
+    async def reminders(self) -> int:
+        """Say what is due, each slot once, and let the cards of incidents show how old things are; returns how many."""
+        due = await self._store.read(lambda conn: reminders.due(conn, self._clock.now_ms()))
+        said = await self._store.write(lambda tx: remind.tick(tx, self._escalation)) if due else 0
+        if self._keeper is not None:
+            self._keeper.wake()
+        return said

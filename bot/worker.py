@@ -16,9 +16,9 @@ from bot.card import Attachment, Button, Card, Tone, who
 from bot.catalog import Plan
 from bot.clock import token
 from bot.command import Outcome
-from bot.desk import Desk
+from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
-from bot.run import Run, card_key, put_card
+from bot.run import Run, card_key, put_card, with_banner
 from bot.store import audit, offers, ops, outbox
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import End, Op
@@ -86,7 +86,7 @@ class Worker:
                 if op.id in self._tasks:
                     continue
                 command = self.desk.catalog.get(op.command)
-                if command is not None and command.quiet:
+                if command is not None and command.quiet and not command.effects:
                     if len(self._quick) >= QUICK_AT_ONCE:
                         continue
                     self._quick.add(op.id)
@@ -113,6 +113,7 @@ class Worker:
             decision = self.desk.decide(plan, person, op.place)
             if not decision.allowed:
                 raise Refused(decision.reason, rule="authority is checked again at the moment of the effect (R9)")
+            await refuse_while_paused(world, plan)
         except SendcatError as error:
             await self._finish(op, None, error_outcome(error, op, None), "refused")
             return
@@ -127,7 +128,7 @@ class Worker:
             who=person,
             brake=brake,
             on=plan.target,
-            quiet=plan.command.quiet,
+            quiet=plan.quiet,
             effects=plan.command.effects,
         )
         state: End = "done"
@@ -150,7 +151,7 @@ class Worker:
             outcome = unknown_outcome(op, await self._latest(op), reference)
         finally:
             world.stops.done(op.id)
-        await self._finish(op, plan, outcome, state, took_s=run.elapsed_s, quiet=plan.command.quiet)
+        await self._finish(op, plan, outcome, state, took_s=run.elapsed_s, quiet=plan.quiet)
 
     async def _latest(self, op: Op) -> Card | None:
         found = await self.world.store.read(lambda conn: ops.get(conn, op.id))
@@ -175,7 +176,7 @@ class Worker:
         card = outcome.card if outcome.card.final else outcome.card.model_copy(update={"final": True})
 
         def write(tx: Tx) -> Card:
-            shown = put_ephemeral(tx, op, card) if quiet else put_card(tx, op, card)
+            shown = card if outcome.silent else put_ephemeral(tx, op, card) if quiet else put_card(tx, op, card)
             ops.finish(
                 tx,
                 op.id,
@@ -218,6 +219,7 @@ class Worker:
 
 def put_ephemeral(tx: Tx, op: Op, card: Card) -> Card:
     """Answer only the asker."""
+    card = with_banner(tx, card)
     if op.place.channel is None:
         return card
 
@@ -249,9 +251,9 @@ def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
             f"note:{op.id}:{number}",
             channel=op.place.channel,
             kind="file" if note.file else "reply",
-            text=note.title if note.file else f"{note.title}\n{note.text}",
+            text=note.title if note.file else f"{note.title}\n{f'```{note.text}```' if note.columns else note.text}",
             file=note.file,
-            thread_of=card_key(op),
+            thread_of=card_key(op.id),
             op=op.id,
         )
 

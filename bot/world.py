@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,13 +14,41 @@ from bot.card import Card
 from bot.clock import Clock
 from bot.command import Outcome
 from bot.config import Config, Target
+from bot.errors import SendcatError, Unreachable
+from bot.incidents.keeper import Keeper
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
+from bot.store import incidents
 from bot.store.database import Store
 from playbooks.book import Book
 
 VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message of the workspace, as the workspace itself shows it. ``text`` is foreign and not yet inert.
+
+    ``author`` is an account, or empty for a message without one; ``at_ms`` is when it was written, ms UTC.
+    """
+
+    channel: str
+    ts: str
+    author: str
+    text: str
+    at_ms: int
+    link: str
+
+
+class Messages(Protocol):
+    """Reads messages of channels the bot is in, so that nobody can put words into a mouth."""
+
+    async def read(self, channel: str, ts: str) -> Said:
+        """Raises `Refused` when there is no such message or the bot may not read it, `Unreachable` without Slack."""
+
+    def address(self, channel: str, ts: str) -> str:
+        """Where a message of ours stands, as a link; empty as long as the workspace's address is not known."""
 
 
 class Directory(Protocol):
@@ -40,6 +69,26 @@ class NoWorkspace:
 
     async def standing(self, account: str) -> Standing:
         return Standing(known=False, kind="unknown")
+
+
+class Carrier(Protocol):
+    """Who carries tuning changes from their approval to their end (`bot.tuning.applier`)."""
+
+    def wake(self, change_id: str) -> None:
+        """There is a change to carry, or news of one."""
+
+    async def ended(self, change_id: str, within_s: float | None = None) -> None:
+        """Wait until nothing is carried of it any more."""
+
+
+class NoMessages:
+    """While Slack is not connected, nothing can be read there."""
+
+    async def read(self, channel: str, ts: str) -> Said:
+        raise Unreachable("Slack is not connected to this process.", then="add it in Slack, or: sendcat incident note")
+
+    def address(self, channel: str, ts: str) -> str:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +175,28 @@ class Floor:
                 self._free_at[origin] = self._clock.monotonic() + pause
 
 
+class Bound:
+    """Channels that an open incident is bound to; read again only after a commit that may have changed them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known, self._now = -1, 0
+        self.channels: frozenset[str] = frozenset()
+        store.on_commit(incidents.TOPIC, self._changed)
+
+    def _changed(self) -> None:
+        self._now += 1
+
+    async def fresh(self) -> frozenset[str]:
+        """The channels now; what is known stays when the database does not answer, so that help and stop go on."""
+        if self._known != self._now:
+            looking_at = self._now
+            with contextlib.suppress(SendcatError):
+                self.channels = await self._store.read(incidents.bound)
+                self._known = looking_at
+        return self.channels
+
+
 @dataclass
 class World:
     """The parts, as `bot.main` and the tests put them together."""
@@ -138,13 +209,19 @@ class World:
     scrubber: Scrubber
     masker: Masker
     directory: Directory = field(default_factory=NoWorkspace)
+    messages: Messages = field(default_factory=NoMessages)
     feed: Feed = field(default_factory=Feed)
     floor: Floor | None = None
+    carrier: Carrier | None = None
     checks: list[Callable[[], Awaitable[list[Finding]]]] = field(default_factory=list)
     """Further looks of ``doctor`` that only a door can take (Slack)."""
     _clients: dict[str, ConvexClient] = field(default_factory=dict)
 
+    keeper: Keeper | None = None
+    bound: Bound = field(init=False)
+
     def __post_init__(self) -> None:
+        self.bound = Bound(self.store)
         if self.floor is None:
             self.floor = Floor(self.clock)
 

@@ -12,14 +12,16 @@ from enum import StrEnum
 
 from playbooks.book import Book
 from playbooks.facts import Facts
-from playbooks.judges.f_tool_queue import CIRCUIT_OF
-from playbooks.signals import Signal, judge_signals, suggestions
+from playbooks.signals import Signal, judge_signals, one_provider, suggestions
 from slo.verdict import Judgement, Verdict, combine
 
 REQUIRED = "ABCDF"
 """Signals without which a deployment is not called healthy; E, G and H need evidence that triage does not gather."""
 DECISIONS = "GH"
 """Playbooks that ask for a decision; they never make a deployment ill."""
+
+AGAIN = ("once", "closing")
+"""Variants that one more look decides: slots full in one look, a circuit that has just closed."""
 
 
 class Cause(StrEnum):
@@ -52,9 +54,11 @@ _NEXT: Mapping[str, tuple[int, str]] = {
     "A abusive": (2, "keep the limits in place and monitor"),
     "A legitimate": (3, "raise the limit of that bucket by at most 25%, then retest"),
     "A contention": (1, "find the key that many write at once; more limit does not help"),
+    "A redis": (1, "find out why Redis does not answer: no limit is at fault, and no other one helps"),
     "B": (1, "identify the provider and check its status, token and quota; keep the circuit"),
     "B flapping": (4, "raise the cool-down first, then retest"),
     "B failing": (2, "check the provider's status, token and quota"),
+    "B closing": (1, "look again: a trial passed seconds ago, and flapping does that too"),
     "C": (1, "look a second time: a spike is over in seconds"),
     "C sustained": (2, "raise that provider's concurrency by at most 20%"),
     "C leaked": (3, "wait for the leases to end, or bring their life closer to real call durations"),
@@ -107,7 +111,7 @@ def diagnose(
     made = [Verdict.INCOMPLETE if part is None else part.verdict for part in parts.values()]
     verdict = combine([*made, *(_verdict_of(signal) for signal in signals)])
     letters = suggestions(signals)
-    cause = _cause(verdict, letters, one_provider=_one_provider(signals))
+    cause = _cause(verdict, letters, one_provider=one_provider(signals))
     missing = _missing(signals, parts)
     return Diagnosis(
         verdict=verdict,
@@ -123,21 +127,14 @@ def diagnose(
 
 
 def _verdict_of(signal: Signal) -> Verdict:
-    """A fault that fired fails; saturation seen once, and a required signal without evidence, decide nothing."""
+    """A fault that fired fails; what needs another look, and a required signal without evidence, decide nothing."""
     if signal.letter in DECISIONS:
         return Verdict.PASS
     if signal.fired:
-        return Verdict.INCOMPLETE if (signal.letter, signal.variant) == ("C", "once") else Verdict.FAIL
+        return Verdict.INCOMPLETE if signal.variant in AGAIN else Verdict.FAIL
     if signal.state == "not judged" and signal.letter in REQUIRED:
         return Verdict.INCOMPLETE
     return Verdict.PASS
-
-
-def _one_provider(signals: tuple[Signal, ...]) -> bool:
-    """Whether B and F are one fault: the jobs fail because the search provider that they call does."""
-    by_letter = {signal.letter: signal for signal in signals}
-    down = {reading.name for reading in by_letter["B"].readings if reading.fired}
-    return by_letter["F"].variant == "upstream" and bool(down) and down <= set(CIRCUIT_OF.values())
 
 
 def _cause(verdict: Verdict, letters: tuple[str, ...], *, one_provider: bool) -> Cause:
@@ -187,7 +184,7 @@ def _missing(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None])
                 found.append(f"{name}: {part.reason or 'incomplete'}")
     for signal in signals:
         undecided = signal.state == "not judged" and signal.letter in REQUIRED
-        if undecided or (signal.fired and signal.variant == "once"):
+        if undecided or (signal.fired and signal.variant in AGAIN):
             found.append(f"signal {signal.letter}: {signal.why}")
     return tuple(dict.fromkeys(found))
 

@@ -82,6 +82,12 @@ class PageError(ValueError):
         mark = " " * (self.column - 1) + "^" * max(1, self.length)
         return f"{self.file}:{self.line}:{self.column}: {self.what}\n {number} | {self.text}\n {gutter} | {mark}"
 
+    @property
+    def in_one_line(self) -> str:
+        """What is wrong, and the line with the place marked inside it: for a cell, where nothing stands under it."""
+        start, end = self.column - 1, self.column - 1 + max(1, self.length)
+        return f"{self.what}: {self.text[:start]}»{self.text[start:end]}«{self.text[end:]}"
+
 
 class PageErrors(ValueError):
     """Every mistake of one or more pages, in order."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from playbooks.book import Book
 from playbooks.facts import CachedAnswer, Event, Facts, Lease, MilestoneWish, ReplayKey
@@ -32,8 +33,16 @@ __all__ = [
     "Signal",
     "State",
     "judge_signals",
+    "one_provider",
     "suggestions",
 ]
+
+
+OVER_TIME = frozenset("BCF")
+"""Signals that one look does not tell: flapping, a spike, a queue that drains."""
+
+ECHO = 0.4
+"""Severity of a signal that another explains: under every fault, over triggers and milestones."""
 
 
 def judge_signals(facts: Facts, book: Book) -> tuple[Signal, ...]:
@@ -50,7 +59,20 @@ def judge_signals(facts: Facts, book: Book) -> tuple[Signal, ...]:
         h_milestone_gate.judge(facts, limits.h),
     )
     order = {"fired": 0, "not judged": 1, "quiet": 2}
-    return tuple(sorted(signals, key=lambda signal: (order[signal.state], -signal.severity, signal.letter)))
+    ranked = (_echo(signal, one_provider(signals)) for signal in signals)
+    return tuple(sorted(ranked, key=lambda signal: (order[signal.state], -signal.severity, signal.letter)))
+
+
+def one_provider(signals: Iterable[Signal]) -> bool:
+    """Whether B and F are one fault: the jobs fail because the search provider that they call does."""
+    by_letter = {signal.letter: signal for signal in signals}
+    down = {reading.name for reading in by_letter["B"].readings if reading.fired}
+    return by_letter["F"].variant == "upstream" and bool(down) and down <= set(f_tool_queue.CIRCUIT_OF.values())
+
+
+def _echo(signal: Signal, one_fault: bool) -> Signal:
+    """The circuit of the provider at which the jobs fail is no second fault: it ranks after what is (action 1 of F)."""
+    return replace(signal, severity=min(signal.severity, ECHO)) if one_fault and signal.letter == "B" else signal
 
 
 def suggestions(signals: Iterable[Signal]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@
 `KnobRef`               ``TOOL_JOB_LEASE_MS``, ``RATE_LIMIT_*_MAX``, ``FF_PROVIDER_FAILOVER_ENABLED=true``
 `FieldRef`              ``toolJobs.byStatus.queued``: a field of the snapshot
 `PathRef`               a file or an endpoint
+`CheckRef`              ``check:provider-status``: evidence that no single read gives, from `checks`
 `Term`                  any other name of the closed sets in `terms`
 ======================  =======================================================================
 """
@@ -21,11 +22,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from playbooks import knobs
+from playbooks.checks import CHECKS
 from playbooks.functions import FUNCTIONS, ArgValue, Function, FunctionError, function
 from playbooks.knobs import Knob
 from playbooks.lines import Line, LineError, parse
 from playbooks.terms import ENDPOINTS, PATHS, TERMS, is_snapshot_field
 
+CHECK = "check:"
 _BLANK = re.compile(r"<([a-z][a-z-]*)>")
 _FUNCTION = re.compile(r"[a-zA-Z]+:[a-zA-Z]+")
 _KNOB = re.compile(r"(?P<name>[A-Z][A-Z0-9]*(?:_[A-Z0-9*]+)+)(?:=(?P<value>\S+))?")
@@ -93,6 +96,15 @@ class PathRef(Span):
 
 
 @dataclass(frozen=True)
+class CheckRef(Span):
+    """A check by name."""
+
+    @property
+    def name(self) -> str:
+        return self.text.removeprefix(CHECK)
+
+
+@dataclass(frozen=True)
 class Term(Span):
     """A name of the closed sets."""
 
@@ -113,6 +125,10 @@ def read_span(text: str, commands: Collection[str]) -> Span:
             return NpmLine(text, line) if text.startswith("npm ") else SlashLine(text, line)
         if text in ENDPOINTS or text in PATHS:
             return PathRef(text)
+        if text.startswith(CHECK):
+            if text.removeprefix(CHECK) not in CHECKS:
+                raise SpanError(f"no check `{text}`{_near(text.removeprefix(CHECK), CHECKS)}")
+            return CheckRef(text)
         if _FUNCTION.fullmatch(text):
             return FunctionRef(text, function(text))
     except (LineError, FunctionError) as error:

@@ -65,10 +65,15 @@ class BulkheadSettings(_Settings):
 
 
 class ReplaySettings(_Settings):
-    """D. Duplicate hits of one scope in the window, and for each key seen; ``loud_hits`` of one older key."""
+    """D. Duplicate hits of one scope in the window, and for each key seen; ``loud_hits`` of one older key.
+
+    Among many sound keys it is ``loud_hits`` duplicates with ``hits_per_repeated_key``: a retry now and then repeats a
+    key once.
+    """
 
     duplicate_hits: Positive
     duplicate_hits_per_key: Share
+    hits_per_repeated_key: Positive
     loud_hits: Positive
 
 
@@ -82,12 +87,14 @@ class QueueSettings(_Settings):
     """F. Ages and depths come from the deployment's own alert limits; these are what it has no knob for.
 
     ``queued_utilization`` of one tool's cap; ``rising_queued`` jobs that grow over looks ``rising_ms`` apart;
-    ``upstream_dead_letters`` of this window; ``backoff_jobs`` that all wait for their back-off.
+    ``stuck_jobs`` that nobody works on over as long; ``upstream_dead_letters`` of this window; ``backoff_jobs`` that
+    all wait for their back-off.
     """
 
     queued_utilization: Share
     rising_queued: Positive
     rising_ms: Positive
+    stuck_jobs: Positive
     upstream_dead_letters: Positive
     backoff_jobs: Positive
 

@@ -17,6 +17,8 @@ from slo.verdict import judge as check
 
 SCENARIO_RAN = "scenario_ran"
 """The check that a required scenario was run at all; only this one can be waived."""
+STREAMS_HELD = 0.95
+"""This share of a milestone's streams must be open during its sustain time, or it was no such milestone."""
 _P95_MAY_EXCEED = 0.05
 
 
@@ -52,10 +54,47 @@ def judge(
             checks.append(_not_run(name, path, owner, "the baseline promises nothing for this endpoint"))
         else:
             checks.extend(_endpoint_checks(facts, slo, path, owner, strict))
+            checks.extend(_chat_checks(report, path, owner) if name == CHAT else ())
     also, reason = _ending(honest.ended, honest.generator.bottleneck) if honest else ((), "")
     if not checks:
         reason = reason or "no scenario was run"
     return sum_up(checks, original_rule=report.passed, reason=reason, also=also)
+
+
+def _chat_checks(report: DrillReport, path: str, owner: Owner) -> Iterable[Check]:
+    """The pool's coverage where a minimum was set, and whether a milestone held its streams.
+
+    A minimum that the operator or the milestone sets is a promise like any other (operator-commands.md section 4).
+    Streams that were not open prove nothing about a target that was to bear them.
+    """
+    whole = report.scenario(CHAT)
+    for item in whole.slo.checks if isinstance(whole, MeasuredScenario) else ():
+        if item.name in ("chat_pool_unique_coverage", "chat_pool_unique_users"):
+            yield check(
+                item.name,
+                item.actual,
+                item.threshold,
+                scope=path,
+                unit="rate" if item.name.endswith("coverage") else "count",
+                comparison=">=",
+                owner=owner,
+                original=item.passed,
+            )
+    ours = report.honest.scenario(CHAT) if report.honest else None
+    if ours is not None and ours.held is not None:
+        least, held = math.ceil(STREAMS_HELD * ours.held.planned), ours.held.open_p5
+        yield check(
+            "streams_held",
+            held if held is not None and held >= least else None,
+            least,
+            scope=path,
+            unit="count",
+            comparison=">=",
+            owner=owner,
+            reason=""
+            if held is not None and held >= least
+            else f"{held if held is not None else 'none'} of {ours.held.planned} streams were held open",
+        )
 
 
 def not_run(judgement: Judgement) -> tuple[str, ...]:
@@ -183,8 +222,13 @@ def _endpoint_checks(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, s
         bad = facts.total - two_xx(facts.statuses)
         yield rate_check("2xx_success_rate", bad, slo.min_two_xx_rate, least=True)
         if facts.name == CHAT:
-            whole = None if facts.pooled is None else facts.total - facts.pooled.succeeded
+            whole = None if facts.pooled is None else facts.total - _streams_done(facts.pooled)
             yield rate_check("stream_success_rate", whole, slo.min_two_xx_rate, least=True)
+
+
+def _streams_done(pooled: HonestStage) -> int:
+    """Streams that ended with `done`; where the two counts of them differ, the smaller one counts."""
+    return min(pooled.succeeded, pooled.streams.get("done", 0))
 
 
 def _latency_check(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, strict: bool) -> Check:
@@ -208,6 +252,8 @@ def _latency_check(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, str
             why = f"none of {facts.total} requests succeeded ({seen or 'no answers'})"
         elif facts.name == CHAT and first is not None:
             why = f"first token p95 {first:.0f} ms"
+        if latency.n != facts.pooled.succeeded:
+            value, why = None, f"{facts.pooled.succeeded} requests succeeded and {latency.n} latencies were kept"
         if facts.late_generator:
             value, why = None, "the load generator was late, so this latency is partly ours"
     if facts.total == 0:

@@ -26,6 +26,7 @@ __all__ = [
     "DrillReport",
     "Ended",
     "Generator",
+    "Held",
     "HonestScenario",
     "HonestStage",
     "MeasuredScenario",
@@ -298,12 +299,33 @@ class Bound(Wire):
     upper_bound: Number
 
 
+class Held(Wire):
+    """A milestone's open streams: how many were planned, and how many were open while they were to be held.
+
+    `open_p5` were open in all but the worst twentieth of the sustain time; None when it was not reached.
+    `documented_soak_ms` is the soak that the milestone's definition asks for, shown beside what was held.
+    """
+
+    planned: Count
+    ramp_ms: Millis
+    sustain_ms: Millis
+    documented_soak_ms: Millis
+    open_p5: Count | None
+    open_median: Count | None
+    open_max: Count
+
+
 class HonestScenario(Wire):
-    """`measured`, or `skipped` (asked for, could not run: `reason`), or `not_asked`."""
+    """`measured`, or `skipped` (asked for, could not run: `reason`), or `not_asked`.
+
+    `loop` says how the load came: `open` by plan, `closed` by workers as in the original, `streams` held open.
+    """
 
     name: str
     state: Literal["measured", "skipped", "not_asked"]
     reason: str = ""
+    loop: Literal["open", "closed", "streams"] = "open"
+    held: Held | None = None
     pooled: HonestStage | None = None
     stages: tuple[HonestStage, ...] = ()
     bounds: tuple[Bound, ...] = ()
@@ -320,14 +342,19 @@ class Generator(Wire):
     receive_lag_p99_ms: Number | None = None
     bottleneck: bool = False
     reason: str = ""
+    processes: Count = 1
 
 
 class DrillHonest(Wire):
-    """Ours, and what decides. `required_scenarios` must have run for a verdict other than INCOMPLETE."""
+    """Ours, and what decides. `required_scenarios` must have run for a verdict other than INCOMPLETE.
+
+    `circuits_opened` are the providers whose circuit opened during the drill; None when nobody could look.
+    """
 
     version: Literal[1] = 1
     target: str | None = None
     loop: Literal["open", "closed"] = "open"
+    circuits_opened: tuple[str, ...] | None = None
     required_scenarios: tuple[str, ...]
     ended: Ended
     generator: Generator

@@ -53,3 +53,8 @@ def artifact_name(kind: str, ms: int, profile: str | None = None) -> str:
         raise ValueError(f"{kind} artifacts {'need' if kind in _WITH_PROFILE else 'take no'} profile")
     middle = f"-{profile}" if profile else ""
     return f"{_PREFIXES[kind]}{middle}-{stamp(ms)}.json"
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of an artifact by its file name, or None."""
+    return next((kind for kind, prefix in _PREFIXES.items() if name.startswith(f"{prefix}-")), None)

@@ -9,7 +9,7 @@ from typing import Literal
 from slo import original
 from slo.measure import encode, five_xx, percentiles, to_fixed, two_xx, unknown, upper_bound
 from slo.policy import Baseline
-from slo.profiles import Scale, StagePlan
+from slo.profiles import Scale, StagePlan, StreamPlan
 from slo.reports import (
     Bound,
     ChatPool,
@@ -18,6 +18,7 @@ from slo.reports import (
     DrillReport,
     Ended,
     Generator,
+    Held,
     HonestScenario,
     HonestStage,
     MeasuredScenario,
@@ -70,10 +71,25 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """One stage that was run: its (scaled) plan and what it measured."""
+    """One stage that was run: its (scaled) plan, what it measured, and how the load came."""
 
     plan: StagePlan
     tally: StageTally
+    loop: Literal["open", "closed", "streams"] = "open"
+
+
+def held_streams(plan: StreamPlan, sustained: Sequence[int], most: int) -> Held:
+    """What a milestone held: `sustained` are counts of open streams at even steps of the sustain time."""
+    p5, median = percentiles(sustained, 5, 50)
+    return Held(
+        planned=plan.streams,
+        ramp_ms=plan.ramp_ms,
+        sustain_ms=plan.sustain_ms,
+        documented_soak_ms=plan.soak_ms,
+        open_p5=round(p5) if sustained else None,
+        open_median=round(median) if sustained else None,
+        open_max=most,
+    )
 
 
 def drill_report(
@@ -84,9 +100,11 @@ def drill_report(
     ended: Ended,
     generator: Generator | None = None,
     skipped: Mapping[str, str] | None = None,
+    held: Held | None = None,
 ) -> DrillReport:
     """The whole report. `measured` holds the stages of each scenario that ran, as far as they ran;
     `skipped` says why others did not (a scenario in neither was not asked for, or not reached).
+    `held` belongs to a milestone's chat.
 
     Raises `UnknownScenario` for a name that is not a scenario.
     """
@@ -123,7 +141,7 @@ def drill_report(
             scenarios=tuple(
                 HonestScenario(name=name, state=_state(run, name), reason=reasons[name])
                 if name in reasons
-                else honest_scenario(name, measured[name], baseline)
+                else honest_scenario(name, measured[name], baseline, held if name == CHAT else None)
                 for name in SCENARIOS
             ),
         ),
@@ -250,13 +268,17 @@ def _chat_pool(run: Run, stages: Sequence[StageRun]) -> ChatPool:
 # Ours
 
 
-def honest_scenario(name: str, stages: Sequence[StageRun], baseline: Baseline) -> HonestScenario:
+def honest_scenario(
+    name: str, stages: Sequence[StageRun], baseline: Baseline, held: Held | None = None
+) -> HonestScenario:
     """One scenario's stages, all but warm-ups pooled, and the exact bounds of its rates."""
     tallies = [stage.tally for stage in stages]
     whole = honest_stage(pooled(name, tallies))
     return HonestScenario(
         name=name,
         state="measured",
+        loop=stages[0].loop,
+        held=held,
         pooled=whole,
         stages=tuple(honest_stage(tally) for tally in tallies),
         bounds=_bounds(name, whole, baseline),

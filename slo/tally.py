@@ -7,10 +7,11 @@ A tally keeps plain columns on the hot path; percentiles and histograms are made
 from __future__ import annotations
 
 from array import array
+from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from slo.scenarios import CHAT
 
@@ -193,17 +194,49 @@ class StageTally:
         for column, more in zip(self._columns(), other._columns(), strict=True):
             column.extend(more)
 
+    def to_wire(self) -> dict[str, Any]:
+        """Plain JSON values, columns packed; `from_wire` reads it back without a loss (between processes)."""
+        packed: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        packed |= {name: dict(getattr(self, name)) for name in _COUNTS}
+        packed |= {name: b64encode(getattr(self, name).tobytes()).decode("ascii") for name in _COLUMNS}
+        return packed | {"users": sorted(self.users)}
+
+    @classmethod
+    def from_wire(cls, raw: Mapping[str, Any]) -> StageTally:
+        """A tally from its packed form. Raises ValueError or KeyError when it is not one."""
+        fields: dict[str, Any] = {name: raw[name] for name in _PLAIN}
+        fields |= {name: Counter(raw[name]) for name in _COUNTS}
+        fields |= {name: array("d", b64decode(raw[name])) for name in _COLUMNS}
+        return cls(**fields, users=set(raw["users"]))
+
     def _columns(self) -> tuple[array[float], ...]:
-        return (
-            self.latency_ms,
-            self.refused_ms,
-            self.failed_ms,
-            self.headers_ms,
-            self.first_token_ms,
-            self.send_lag_ms,
-            self.original_ms,
-            self.original_first_token_ms,
-        )
+        return tuple(getattr(self, name) for name in _COLUMNS)
+
+
+_PLAIN = (
+    "scenario",
+    "stage",
+    "warmup",
+    "consume_body",
+    "planned",
+    "sent",
+    "answered",
+    "succeeded",
+    "sendcat_errors",
+    "started_ms",
+    "ended_ms",
+)
+_COUNTS = ("statuses", "errors", "streams", "error_codes")
+_COLUMNS = (
+    "latency_ms",
+    "refused_ms",
+    "failed_ms",
+    "headers_ms",
+    "first_token_ms",
+    "send_lag_ms",
+    "original_ms",
+    "original_first_token_ms",
+)
 
 
 def pooled(scenario: str, tallies: Iterable[StageTally]) -> StageTally:

@@ -20,7 +20,8 @@ from bot.command import Actor, Ask, Door, Place, Reply
 from bot.commands import ALL
 from bot.config import Config
 from bot.main import Bot
-from bot.practice.house import Deployment, RunFile, Workspace, practice_config
+from bot.practice.house import Deployment, Elsewhere, RunFile, Workspace, practice_config
+from bot.practice.outside import Outside
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import Ack, PracticeSlack
 from bot.slack.door import SlackDoor
@@ -52,7 +53,7 @@ class Stage:
         """Start the bot with its Slack door over HTTP, delivered in process."""
         self.bot = await Bot.lead(self.config, rests=False)
         self.door = SlackDoor(self.bot.world.config, self.bot.desk, self.bot.world.store, self.bot.world.clock)
-        self.bot.world.directory = self.door.directory
+        self.bot.world.directory, self.bot.world.messages = self.door.directory, self.door.messages
         await self.door.open()
         self.slack.deliver_http(app=self.door.asgi_app)
         return self.bot
@@ -127,7 +128,9 @@ async def slack() -> AsyncIterator[PracticeSlack]:
     await practice.stop()
 
 
-def config_for(folder: Path, sendcat: PracticeSendcat, slack: PracticeSlack | None = None) -> Config:
+def config_for(
+    folder: Path, sendcat: PracticeSendcat, slack: PracticeSlack | None = None, outside: Outside | None = None
+) -> Config:
     """The practice configuration, with all state in a temporary folder."""
     pool = folder / "pool.json"
     pool.write_text(json.dumps(sendcat.pool))
@@ -150,7 +153,8 @@ def config_for(folder: Path, sendcat: PracticeSendcat, slack: PracticeSlack | No
             signing_secret=slack.signing_secret,
             team_id=slack.team_id,
         )
-    run = RunFile(pid=1, deployments={"practice": place}, workspace=workspace)
+    elsewhere = Elsewhere(url=outside.url, key=outside.key) if outside is not None else None
+    run = RunFile(pid=1, deployments={"practice": place}, workspace=workspace, outside=elsewhere)
     return practice_config(run, folder / "state")
 
 
@@ -166,6 +170,15 @@ async def stage(tmp_path: Path, sendcat: PracticeSendcat, slack: PracticeSlack) 
     await whole.lead()
     yield whole
     await whole.leave()
+
+
+@pytest.fixture
+async def outside(sendcat: PracticeSendcat) -> AsyncIterator[Outside]:
+    """Stand-ins for providers, Sentry and GitHub."""
+    practice = Outside(sendcat)
+    await practice.start()
+    yield practice
+    await practice.stop()
 
 
 @pytest.fixture

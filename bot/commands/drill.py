@@ -1,39 +1,16 @@
-"""``drill``: a load drill against a target (runbook, "Core Operator Commands"); the load runs in a child process."""
+"""``drill``: a load drill against a target (runbook, "Core Operator Commands"); the load runs in child processes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
-
-from bot.card import Card
-from bot.command import EXIT, Args, Command, Outcome
+from bot.card import Button, Card
+from bot.command import EXIT, Command, Outcome
 from bot.course import Course
+from bot.drilling import VARIABLES, DrillArgs
 
 if TYPE_CHECKING:
     from bot.run import Run
-
-
-class DrillArgs(Args):
-    quick: bool = False
-    """The quick profile: 30 requests for each webhook, 3 chats."""
-    profile: str = "quick"
-    """Which profile; quick is the one that exists without further approval."""
-    scenarios: str | None = None
-    """Comma list of gmail_push_webhook, whatsapp_webhook, chat_stream_http; all without it."""
-
-    @field_validator("profile")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        from slo.profiles import profile as find_profile
-
-        find_profile(value)
-        return value
-
-    @property
-    def chosen(self) -> str:
-        """``--quick`` wins over the profile, as in the original."""
-        return "quick" if self.quick else self.profile
 
 
 def _action(args: DrillArgs) -> str:
@@ -41,30 +18,46 @@ def _action(args: DrillArgs) -> str:
 
 
 async def _run(run: Run, args: DrillArgs) -> Outcome:
-    from bot import measure
+    from bot import ceiling, measure, pictures
+    from bot.drill_views import drill_facts, drill_notes, stages_attachment
     from bot.views import drill_table, follow, verdict_tone
 
     course = Course(run, "Drill", ("Drill",))
-    scenarios = measure.scenario_list(args.scenarios)
+    approved = await ceiling.approved(run, args)
     async with course.step("Drill"), follow(course) as progress:
-        drilled = await measure.drill(
-            run, profile=args.chosen, scenarios=scenarios, on_progress=progress.see, waiting=course.note
-        )
-    judgement = drilled.judgement
+        with ceiling.asking(run):
+            drilled = await measure.drill(
+                run,
+                profile=args.profile,
+                scenarios=args.chosen_scenarios,
+                pool_file=args.pool_file(run.world.config),
+                approved=approved,
+                on_progress=progress.see,
+                waiting=course.note,
+                quick=args.quick,
+                **args.options(),
+            )
+    report, judgement = drilled.report, drilled.judgement
+    closed = ", closed loop" if args.mode == "closed" else ""
+    picture, left_out = (None, "") if args.chosen == "quick" else await pictures.of_drill(run, report, drilled.artifact)
     card = Card(
-        title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}",
+        title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}{closed}",
         tone=verdict_tone(judgement.verdict),
         context=run.context,
         lead=judgement.reason,
-        table=drill_table(drilled.report, judgement),
-        footer=f"saved as `{drilled.artifact}`",
+        facts=drill_facts(report),
+        table=drill_table(report, judgement),
+        sections=("\n".join(notes),) if (notes := drill_notes(report, judgement)) else (),
+        buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
+        footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
+        attachments=(stages_attachment(report), *pictures.attached(picture)),
         final=True,
     )
     data = {
         "verdict": judgement.verdict.value,
         "artifact": drilled.artifact,
         "judgement": judgement.model_dump(mode="json"),
-        "report": drilled.report.to_artifact(),
+        "report": report.to_artifact(),
     }
     return Outcome(card=card, exit_status=EXIT[judgement.verdict], verdict=judgement.verdict, data=data)
 
@@ -77,8 +70,14 @@ COMMAND = Command(
     action_for=_action,
     args=DrillArgs,
     run=_run,
-    examples=("drill --quick=true", "drill --quick=true --scenarios=gmail_push_webhook,whatsapp_webhook"),
+    examples=(
+        "drill --quick=true",
+        "drill --profile=burst",
+        "drill --profile=soak --scenarios=gmail_push_webhook,whatsapp_webhook",
+        "drill --profile=m1_1k --original-scale=true",
+    ),
     group="Check",
     effects=True,
     single=True,
+    variables=VARIABLES,
 )

@@ -59,7 +59,7 @@ async def _run(run: Run, args: HelpArgs) -> Outcome:
         decision = decide(
             command.action, run.who, run.op.place, listed=slack.channels, incident=frozenset(slack.incident_channels)
         )
-        if decision.allowed:
+        if decision.allowed and run.op.by.door in command.doors:
             example = command.examples[0] if command.examples else command.name
             groups.setdefault(command.group, []).append(f"`/sendcat {example}`  {command.summary}")
     sections = tuple(f"*{group}*\n" + "\n".join(lines) for group, lines in groups.items())

@@ -15,6 +15,7 @@ from slo.verdict import Judgement, Verdict
 if TYPE_CHECKING:
     from bot.measure import Drilled, Looked, Probed
     from bot.run import Run
+    from bot.store.incidents import Incident
     from playbooks.diagnosis import Diagnosis
 
 SNAPSHOT, PROBE, DRILL, CAUSE = "Snapshot", "Probe", "Quick drill", "Cause check"
@@ -46,6 +47,7 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
     from playbooks.diagnosis import diagnose
 
     course = Course(run, "Triage", (SNAPSHOT, PROBE, DRILL, CAUSE))
+    await run.pin()
     found = Evidence()
 
     async def attempt(label: str, line: str, work: Any) -> None:
@@ -170,15 +172,18 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         buttons.append(
             Button(label=f"Open playbook {first}", line=f"playbook {first}", name="playbook.open", style="primary")
         )
+    incident = await _incident(run)
+    if incident is None and verdict is not Verdict.PASS and run.op.place.channel is not None:
+        line = f"incident open --run={run.op.id} --target={run.target.name}"
+        buttons.append(Button(label="Open an incident", line=line, name="incident.open"))
     buttons.append(Button(label="Run again", line="triage", name="triage.rerun"))
     buttons += [
         Button(label=f"Open playbook {letter}", line=f"playbook {letter}", name=f"playbook.open-{letter.lower()}")
         for letter in diagnosis.suggestions[1:3]
     ]
     buttons.append(Button(label="Tuning rules", line="playbook tuning-rules", name="playbook.rules"))
-    buttons.append(
-        Button(label="Post-incident checklist", line="playbook post-incident", name="playbook.post-incident")
-    )
+    checklist = "playbook post-incident" if incident is None else f"checklist {incident.id}"
+    buttons.append(Button(label="Post-incident checklist", line=checklist, name="playbook.post-incident"))
     card = Card(
         title=diagnosis.headline[:140],
         tone=verdict_tone(verdict),
@@ -198,6 +203,14 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
         final=True,
     )
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data={**payload, "artifact": kept.name})
+
+
+async def _incident(run: Run) -> Incident | None:
+    """The open incident of this channel."""
+    from bot.store import incidents
+
+    channel = run.op.place.channel
+    return await run.world.store.read(lambda conn: incidents.open_in(conn, channel) if channel else None)
 
 
 COMMAND = Command(

@@ -27,6 +27,8 @@ from bot.errors import Broken, Unreachable
 STATE_DIR = Path(".sendcat/practice")
 RUN_FILE = "practice.json"
 START_S = 20.0
+SENTRY = {"SENTRY_DSN": "https://practice@sentry.invalid/1"}
+"""The practice deployments warn Sentry; its stand-in shows what they sent."""
 
 
 class _Frozen(BaseModel):
@@ -56,11 +58,19 @@ class Workspace(_Frozen):
     team_id: str
 
 
+class Elsewhere(_Frozen):
+    """Where the stand-ins of providers, Sentry and GitHub listen, and the key that opens them."""
+
+    url: str
+    key: str
+
+
 class RunFile(_Frozen):
     """What runs now. ``pid`` is the process that holds the house."""
 
     pid: int
     deployments: dict[str, Deployment]
+    outside: Elsewhere | None = None
     workspace: Workspace | None = None
 
 
@@ -118,7 +128,14 @@ def practice_config(run: RunFile, state_dir: Path = STATE_DIR) -> Config:
             "SLACK_APP_TOKEN": run.workspace.app_token,
             "SLACK_SIGNING_SECRET": run.workspace.signing_secret,
         }
+    elsewhere: dict[str, object] = {}
+    if run.outside is not None:
+        from bot.practice.outside import KEY, settings
+
+        elsewhere = settings(run.outside.url)
+        environ[KEY] = run.outside.key
     raw = {
+        **elsewhere,
         "default_target": "practice",
         "state_dir": state_dir,
         "artifact_dir": state_dir / "artifacts",
@@ -160,6 +177,7 @@ async def keep_house(
 ) -> int:
     """Hold the house open until a signal, or until stdin closes. Prints one line when it is ready."""
     from bot.commands import ALL
+    from bot.practice.outside import Outside
     from bot.practice.sendcat import PracticeSendcat
     from bot.practice.slack import PracticeSlack
     from bot.slack.manifest import manifest
@@ -175,7 +193,7 @@ async def keep_house(
     sendcats: list[PracticeSendcat] = []
     for seed, name in enumerate(("practice", "candidate")):
         control = secrets.token_hex(16)
-        sendcat = PracticeSendcat(name=f"{name}-heron-{101 + seed}", seed=seed, control_key=control)
+        sendcat = PracticeSendcat(name=f"{name}-heron-{101 + seed}", seed=seed, control_key=control, environment=SENTRY)
         await sendcat.start()
         sendcats.append(sendcat)
         pool_file = pools / f"{name}.json"
@@ -189,6 +207,8 @@ async def keep_house(
             whatsapp_secret=sendcat.whatsapp_secret,
             pool_file=pool_file,
         )
+    outside = Outside(sendcats[0])
+    await outside.start()
     slack: PracticeSlack | None = None
     workspace: Workspace | None = None
     if with_slack:
@@ -204,7 +224,9 @@ async def keep_house(
             signing_secret=slack.signing_secret,
             team_id=slack.team_id,
         )
-    write_run_file(state_dir, RunFile(pid=os.getpid(), deployments=deployments, workspace=workspace))
+    elsewhere = Elsewhere(url=outside.url, key=outside.key)
+    run = RunFile(pid=os.getpid(), deployments=deployments, workspace=workspace, outside=elsewhere)
+    write_run_file(state_dir, run)
     sys.stdout.write(f"ready {workspace.url if workspace else deployments['practice'].api_url}\n")
     sys.stdout.flush()
     watcher = asyncio.create_task(_stdin_closed(ended)) if until_stdin_closes else None
@@ -217,6 +239,7 @@ async def keep_house(
             (state_dir / RUN_FILE).unlink()
         if slack is not None:
             await slack.stop()
+        await outside.stop()
         for sendcat in sendcats:
             await sendcat.stop()
     return 0

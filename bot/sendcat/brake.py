@@ -74,8 +74,8 @@ class ErrorBudget:
     def __init__(self, budget: Budget, scenario: str = "") -> None:
         self.budget = budget
         self.scenario = scenario
-        self._seen: deque[tuple[float, bool, bool, bool]] = deque()
-        self._total = self._five_xx = self._errors = self._slow = 0
+        self._seen: deque[tuple[float, int, int, int, int]] = deque()
+        self._total = self._n = self._five_xx = self._errors = self._slow = 0
 
     @property
     def slow_ms(self) -> float:
@@ -83,21 +83,27 @@ class ErrorBudget:
 
     def note(self, at_s: float, latency_ms: float, status: int | None) -> None:
         """One request ended: its latency from the planned time; status None for a network error."""
-        failed, bad, slow = status is None, status is not None and status >= 500, latency_ms > self.slow_ms
-        self._seen.append((at_s, failed, bad, slow))
-        self._total += 1
-        self._errors += failed
-        self._five_xx += bad
+        failed, bad = status is None, status is not None and status >= 500
+        self.add(at_s, 1, errors=int(failed), five_xx=int(bad), slow=int(latency_ms > self.slow_ms))
+
+    def add(self, at_s: float, n: int, *, errors: int, five_xx: int, slow: int) -> None:
+        """Several requests ended by now, counted by another process; ``slow`` took longer than `slow_ms`."""
+        self._seen.append((at_s, n, errors, five_xx, slow))
+        self._total += n
+        self._n += n
+        self._errors += errors
+        self._five_xx += five_xx
         self._slow += slow
 
     def verdict(self, now_s: float, overdue: int = 0) -> Halt | None:
         """`Halt` when the budget is used up; ``overdue`` requests are open for longer than `slow_ms`."""
         while self._seen and self._seen[0][0] < now_s - self.budget.window_s:
-            _, was_failed, was_bad, was_slow = self._seen.popleft()
-            self._errors -= was_failed
-            self._five_xx -= was_bad
-            self._slow -= was_slow
-        n = len(self._seen)
+            _, n, errors, five_xx, slow = self._seen.popleft()
+            self._n -= n
+            self._errors -= errors
+            self._five_xx -= five_xx
+            self._slow -= slow
+        n = self._n
         if self._total + overdue < self.budget.min_requests or n + overdue == 0:
             return None
         if n:

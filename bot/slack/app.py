@@ -1,4 +1,4 @@
-"""Bolt's app, and the only listeners there are: one for slash commands, buttons, forms and mentions each.
+"""Bolt's app, and the only listeners there are: one for slash commands, buttons, forms, shortcuts and events each.
 
 A listener makes an `Ask` of what was verified, hands it to the desk, and answers; it does no work (platform.md, 1 and
 2.2). Nothing escapes a listener into Bolt, since an exception there would lose the answer. What Bolt knows (``ack``,
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import aiohttp
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -20,21 +21,26 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card, Tone
 from bot.clock import Clock, token
-from bot.command import Actor, Ask, Door, Place, Reply
-from bot.slack.blocks import OFFER, render, sentence
+from bot.command import Actor, Ask, Place, Reply
+from bot.forms import as_line
+from bot.slack import asks
+from bot.slack.asks import ELSEWHERE
+from bot.slack.blocks import render, sentence
 from bot.slack.ingress import Answer, Delivery
 from bot.slack.logs import quiet_logger
 from bot.slack.manifest import COMMAND, EVENTS
-from bot.slack.payload import Click, Event, Slash, Submission, mentioned, read
+from bot.slack.modal import marked, modal
+from bot.slack.payload import Click, Event, Shortcut, Slash, Submission, read
 
 WITHIN_S = 2.3
 """The desk's share of the 2.5 s in which a person gets an answer (safety.md, R4)."""
 
-P = TypeVar("P", Slash, Click, Submission, Event)
+P = TypeVar("P", Slash, Click, Submission, Shortcut, Event)
 log = structlog.get_logger("slack")
 
 
@@ -51,6 +57,22 @@ class Whisper(Protocol):
     def __call__(self, card: Card, *, channel: str | None, user: str, thread_ts: str | None) -> None: ...
 
 
+class Opener(Protocol):
+    """Opens a modal for who holds the trigger; False when Slack did not."""
+
+    async def __call__(self, trigger: str, view: dict[str, Any]) -> bool: ...
+
+
+class Greeter(Protocol):
+    """Somebody opened the Home tab; returns at once."""
+
+    def __call__(self, actor: Actor) -> None: ...
+
+
+def _unseen(actor: Actor) -> None:
+    """Where no Home is drawn."""
+
+
 @dataclass
 class Identity:
     """Who the bot is, as ``auth.test`` said; None as long as it is not known."""
@@ -59,21 +81,18 @@ class Identity:
     app: str | None = None
     user: str | None = None
     bot: str | None = None
+    url: str | None = None
 
 
-OUT_OF_DATE = Card(
-    title="This card is out of date",
-    tone=Tone.REFUSED,
-    lead="Its buttons mean nothing any more (R11). Nothing was done.",
-    next="type `/sendcat status`, or the command itself",
-    final=True,
-)
-ELSEWHERE = Card(
-    title="Refused: another app",
-    tone=Tone.REFUSED,
-    lead="This bot answers for the app that it was set up for (R8). Nothing was done.",
-    final=True,
-)
+def not_opened(line: str) -> Card:
+    """Slack did not open the form in time."""
+    return Card(
+        title="The form could not be opened",
+        tone=Tone.REFUSED,
+        lead="Slack opens a form only within three seconds. Nothing was done.",
+        next=f"press again, or type it: `/sendcat {line}`",
+        final=True,
+    )
 
 
 def not_accepted(reference: str) -> Card:
@@ -89,7 +108,15 @@ def not_accepted(reference: str) -> Card:
 
 
 def build(
-    *, client: AsyncWebClient, signing_secret: str, front: Front, whisper: Whisper, identity: Identity, clock: Clock
+    *,
+    client: AsyncWebClient,
+    signing_secret: str,
+    front: Front,
+    whisper: Whisper,
+    identity: Identity,
+    clock: Clock,
+    greeter: Greeter = _unseen,
+    emoji: str | None = None,
 ) -> AsyncApp:
     """The app for both modes. It makes no call of its own: who it is comes from ``identity``."""
 
@@ -102,6 +129,14 @@ def build(
             bot_token=client.token,
         )
 
+    async def opener(trigger: str, view: dict[str, Any]) -> bool:
+        try:
+            await client.views_open(trigger_id=trigger, view=view)
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("form not opened", error=type(error).__name__)
+            return False
+        return True
+
     app = AsyncApp(
         name="sendcat",
         logger=quiet_logger("bolt"),
@@ -113,7 +148,7 @@ def build(
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,
     )
-    Listeners(front, whisper, identity, clock).register(app)
+    Listeners(front, whisper, identity, clock, opener, greeter, emoji).register(app)
     return app
 
 
@@ -138,19 +173,33 @@ def inner(app: AsyncApp) -> Callable[[Delivery], Awaitable[Answer]]:
 class Listeners:
     """What happens on each kind of delivery."""
 
-    def __init__(self, front: Front, whisper: Whisper, identity: Identity, clock: Clock) -> None:
+    def __init__(
+        self,
+        front: Front,
+        whisper: Whisper,
+        identity: Identity,
+        clock: Clock,
+        opener: Opener,
+        greeter: Greeter = _unseen,
+        emoji: str | None = None,
+    ) -> None:
         self._front = front
         self._whisper = whisper
         self._identity = identity
         self._clock = clock
+        self._opener = opener
+        self._greeter = greeter
+        self._emoji = emoji
+        self._opening: set[asyncio.Task[None]] = set()
 
     def register(self, app: AsyncApp) -> None:
         """Every kind once. Buttons of any name come here, since old messages keep old names for ever."""
         app.command(COMMAND)(self.on_command)
         app.action(re.compile(""))(self.on_click)
         app.view(re.compile(""))(self.on_form)
+        app.shortcut(re.compile(""))(self.on_shortcut)
         for event in EVENTS:
-            app.event(event)(self.on_mention)
+            app.event(event)(self.on_event)
         app.error(self.on_error)
 
     async def on_command(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
@@ -159,13 +208,9 @@ class Listeners:
         async def answer(slash: Slash) -> BoltResponse:
             if self._foreign_app(slash.api_app_id):
                 return await _ephemeral(ack, ELSEWHERE)
-            ask = Ask(
-                line=slash.text.strip() or "help",
-                by=self._actor(slash.user_id, slash.team_id, slash.api_app_id),
-                place=_place(slash.channel_id),
-                key=f"command:{slash.trigger_id}",
-            )
+            ask = asks.typed(slash)
             reply = await self._accept(ask, context)
+            self._open(reply, slash.trigger_id, slash.user_id, ask.place)
             return await (ack() if reply.card is None else _ephemeral(ack, reply.card))
 
         return await self._guarded(Slash, body, ack, answer)
@@ -174,85 +219,79 @@ class Listeners:
         """A button or a menu: its value is the id of an offer, whose meaning is in the database (R11)."""
 
         async def answer(click: Click) -> BoltResponse:
-            channel = click.channel.id if click.channel else None
-            thread = _thread(click)
-            team = click.user.team_id or (click.team.id if click.team else None)
-
-            def tell(card: Card) -> None:
-                self._whisper(card, channel=channel, user=click.user.id, thread_ts=thread)
-
-            if self._foreign_app(click.api_app_id):
-                tell(ELSEWHERE)
-                return await ack()
-            offer = click.actions[0].reference
-            if offer is None or not OFFER.fullmatch(offer):
-                tell(OUT_OF_DATE)
-                return await ack()
-            ask = Ask(
-                line="",
-                by=self._actor(click.user.id, team, click.api_app_id),
-                place=_place(channel, thread, user=click.user.id),
-                key=f"click:{click.trigger_id}",
-                offer=offer,
-            )
-            reply = await self._accept(ask, context)
-            if reply.card is not None:
-                tell(reply.card)
-            return await ack()
+            return await self._take(click, asks.pressed(click), ack, context)
 
         return await self._guarded(Click, body, ack, answer)
+
+    async def on_shortcut(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """An entry of a message's menu, or of the menu that is everywhere."""
+
+        async def answer(shortcut: Shortcut) -> BoltResponse:
+            return await self._take(shortcut, asks.chosen(shortcut), ack, context)
+
+        return await self._guarded(Shortcut, body, ack, answer)
 
     async def on_form(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
         """A form: what it is for was minted when it was opened; a mistake is marked in it, never told elsewhere."""
 
         async def answer(form: Submission) -> BoltResponse:
-            team = form.user.team_id or (form.team.id if form.team else None)
-            if self._foreign_app(form.api_app_id):
-                return await _shown(ack, ELSEWHERE)
-            if not OFFER.fullmatch(form.view.private_metadata):
-                return await _shown(ack, OUT_OF_DATE)
-            ask = Ask(
-                line="",
-                by=self._actor(form.user.id, team, form.api_app_id),
-                place=_place(None, user=form.user.id),
-                key=f"form:{form.view.id}:{form.view.hash}",
-                offer=form.view.private_metadata,
-                fields=form.fields(),
-            )
+            ask = ELSEWHERE if self._foreign_app(form.api_app_id) else asks.sent(form)
+            if isinstance(ask, Card):
+                return await _shown(ack, ask)
             reply = await self._accept(ask, context)
             if reply.card is None:
                 return await ack()
-            blocks = list(form.view.state.values)
-            if reply.exit_status == 2 and blocks:
-                return await ack(response_action="errors", errors={blocks[0]: sentence(reply.card)[:150]})
+            asked = list(form.view.state.values)
+            if reply.exit_status == 2 and asked:
+                return await ack(response_action="errors", errors=marked(reply.errors, asked, sentence(reply.card)))
             return await _shown(ack, reply.card)
 
         return await self._guarded(Submission, body, ack, answer)
 
-    async def on_mention(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
-        """A mention: the same command, answered in its thread. The message is the key: Slack delivers one message
-        under several event ids at times (platform.md, 2.3)."""
+    async def on_event(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
+        """A mention, the emoji of the timeline, or somebody who opens the Home tab."""
 
         async def answer(event: Event) -> BoltResponse:
             said = event.event
-            if said.user is None or said.channel is None or said.ts is None or said.bot_id or said.subtype:
+            if said.user is None or said.bot_id or said.subtype:
                 return await ack()
             if self._foreign_app(event.api_app_id) or self._identity.team not in (None, event.team_id):
                 log.warning("event of another workspace ignored")
                 return await ack()
-            thread = said.thread_ts or said.ts
-            ask = Ask(
-                line=mentioned(said.text) or "help",
-                by=self._actor(said.user, said.user_team or event.team_id, event.api_app_id),
-                place=_place(said.channel, thread),
-                key=f"mention:{said.channel}:{said.ts}",
-            )
-            reply = await self._accept(ask, context)
-            if reply.card is not None and not reply.duplicate:
-                self._whisper(reply.card, channel=said.channel, user=said.user, thread_ts=thread)
+            match said.type:
+                case "app_home_opened":
+                    if said.tab != "messages":  # the event fires for that tab too
+                        self._greeter(asks.who(event))
+                    return await ack()
+                case "reaction_added":
+                    ask = asks.reaction(event, self._emoji)
+                case _:
+                    ask = asks.mention(event)
+            if ask is not None:
+                reply = await self._accept(ask, context)
+                if reply.card is not None and not reply.duplicate:
+                    self._tell(reply.card, ask.place, said.user)
             return await ack()
 
         return await self._guarded(Event, body, ack, answer)
+
+    async def _take(
+        self, asked: Click | Shortcut, ask: Ask | Card, ack: AsyncAck, context: AsyncBoltContext
+    ) -> BoltResponse:
+        """What was pressed or chosen: to the desk, or a card that says why not. A form is opened beside the answer."""
+        if self._foreign_app(asked.api_app_id):
+            ask = ELSEWHERE
+        if isinstance(ask, Card):
+            self._tell(ask, asks.where(asked), asked.user.id)
+            return await ack()
+        reply = await self._accept(ask, context)
+        self._open(reply, asked.trigger_id, asked.user.id, ask.place)
+        if reply.card is not None:
+            self._tell(reply.card, ask.place, asked.user.id)
+        return await ack()
+
+    def _tell(self, card: Card, place: Place, user: str) -> None:
+        self._whisper(card, channel=place.channel, user=user, thread_ts=place.thread_ts)
 
     async def on_error(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
         """What no listener is for, and what broke in Bolt itself: a polite answer, and no retry of what never works."""
@@ -265,6 +304,22 @@ class Listeners:
             said = {"response_type": "ephemeral", "text": "🚫 This bot has one command: /sendcat help"}
             return BoltResponse(status=200, body=said)
         return BoltResponse(status=200, body="")
+
+    def _open(self, reply: Reply, trigger: str, user: str, place: Place) -> None:
+        """Open the form beside the answer, which must not wait for Slack."""
+        opening = reply.opening
+        if opening is None:
+            return
+        where = f"{opening.offer} {place.channel or ''} {place.thread_ts or ''}".strip()
+
+        async def open_it() -> None:
+            if not await self._opener(trigger, modal(opening, where)):
+                card = not_opened(as_line(opening.line, opening.form))
+                self._tell(card, place, user)
+
+        task = asyncio.create_task(open_it(), name="form")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _accept(self, ask: Ask, context: AsyncBoltContext) -> Reply:
         """The desk's reply within the bound, or a clear "not accepted"."""
@@ -304,25 +359,6 @@ class Listeners:
     def _foreign_app(self, app: str) -> bool:
         """A request for another app. People of another workspace are strangers to the desk: help and stop only."""
         return self._identity.app is not None and app != self._identity.app
-
-    @staticmethod
-    def _actor(user: str, team: str | None, app: str) -> Actor:
-        return Actor(door=Door.SLACK, account=f"slack:{user}", team=team, app=app)
-
-
-def _place(channel: str | None, thread_ts: str | None = None, *, user: str | None = None) -> Place:
-    """A channel, or a direct message; what comes from nowhere (a form, the Home tab) belongs to the person's own."""
-    if channel is None:
-        return Place(kind="dm", channel=user)
-    return Place(kind="dm" if channel.startswith("D") else "channel", channel=channel, thread_ts=thread_ts)
-
-
-def _thread(click: Click) -> str | None:
-    """The thread of the pressed message; a card in the channel itself has none, even when it was answered."""
-    message = click.message
-    if message is None or message.thread_ts in (None, message.ts):
-        return None
-    return message.thread_ts
 
 
 async def _ephemeral(ack: AsyncAck, card: Card) -> BoltResponse:

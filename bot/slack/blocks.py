@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bot.card import SYMBOL, Attachment, Button, Card, Cell, Fact, Link, Step, Table, Tone
+from bot.card import SYMBOL, Attachment, Button, Card, Cell, Fact, Step, Table, Tone
 from bot.slack.text import literal, mrkdwn, plain, width
 
 Block = dict[str, Any]
@@ -153,10 +153,10 @@ def _blocks(card: Card, table_fallback: bool) -> Iterator[Block]:
         yield _preformatted(card.code, CODE_CHARS)
     if card.next.strip():
         yield _section(f"*Next:* {card.next}", 1000)
-    elements = list(_actions(card.buttons))
+    elements = list(buttons(card.buttons))
     if elements:
         yield {"type": "actions", "elements": elements}
-    links = " · ".join(_link(link) for link in card.links)
+    links = " · ".join(linked(link.label, link.url) for link in card.links)
     if links:
         yield {"type": "context", "elements": [{"type": "mrkdwn", "text": links, "verbatim": True}]}
     if card.footer.strip():
@@ -236,16 +236,17 @@ def aligned(table: Table, rows: int = 99) -> str:
     )
 
 
-def _link(link: Link) -> str:
-    label = mrkdwn(plain(link.label, 60), 80).replace("|", "¦") or "Link"
-    if not _URL.fullmatch(link.url):
+def linked(words: str, url: str) -> str:
+    """A labelled link; the words alone when the address is none."""
+    label = mrkdwn(plain(words, 60), 80).replace("|", "¦") or "Link"
+    if not _URL.fullmatch(url):
         return label
-    return f"<{link.url.replace('&', '&amp;')}|{label}>"
+    return f"<{url.replace('&', '&amp;')}|{label}>"
 
 
-def _actions(buttons: tuple[Button, ...]) -> Iterator[Block]:
+def buttons(wanted: tuple[Button, ...]) -> Iterator[Block]:
     """Buttons side by side, then the menu. One that was not minted means nothing and is not drawn."""
-    minted = [button for button in buttons if button.offer and OFFER.fullmatch(button.offer)]
+    minted = [button for button in wanted if button.offer and OFFER.fullmatch(button.offer)]
     shown = [b for i, b in enumerate(minted) if i < BUTTONS or b.confirm][: BUTTONS + MENU]
     menu = [button for button in minted if button not in shown][:MENU]
     used = {MORE: 1}

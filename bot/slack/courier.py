@@ -68,7 +68,7 @@ class Courier:
 
     async def post(self, channel: str, message: Message, mark: str, thread_ts: str | None) -> Outcome:
         """A new message; ``mark`` finds it again."""
-        return await _outcome(
+        return await outcome_of(
             self._client.chat_postMessage(
                 channel=channel,
                 text=message.text,
@@ -82,7 +82,7 @@ class Courier:
 
     async def edit(self, channel: str, ts: str, message: Message, mark: str) -> Outcome:
         """A newer rendering of a message of ours. To repeat it does no harm, so a lost answer is not unclear."""
-        outcome = await _outcome(
+        outcome = await outcome_of(
             self._client.chat_update(
                 channel=channel, ts=ts, text=message.text, blocks=message.blocks, metadata=_metadata(mark)
             )
@@ -91,15 +91,23 @@ class Courier:
 
     async def whisper(self, channel: str, user: str, message: Message, thread_ts: str | None) -> Outcome:
         """A message for one person's eyes, or a direct message where the bot may not speak."""
-        outcome = await _outcome(
+        outcome = await outcome_of(
             self._client.chat_postEphemeral(
                 channel=channel, user=user, text=message.text, blocks=message.blocks, thread_ts=thread_ts
             )
         )
         if outcome.how == "unwritable" or (outcome.how == "gone" and thread_ts):
             said = self._client.chat_postMessage(channel=user, text=message.text, blocks=message.blocks)
-            outcome = await _outcome(said)
+            outcome = await outcome_of(said)
         return Outcome(outcome.how, None, None, outcome.error, outcome.retry_s)
+
+    async def pin(self, channel: str, ts: str, wanted: bool) -> Outcome:
+        """Pin a message of ours, or take the pin away. To repeat it does no harm: what is so already is ``sent``."""
+        hung = {"channel": channel, "timestamp": ts}
+        outcome = await outcome_of(self._client.pins_add(**hung) if wanted else self._client.pins_remove(**hung))
+        if outcome.error in ("already_pinned", "no_pin"):
+            return Outcome("sent")
+        return Outcome("unreachable", error=outcome.error) if outcome.how == "unclear" else outcome
 
     async def direct(self, user: str) -> str | None:
         """The direct conversation with a person, by id; None when it cannot be opened now."""
@@ -130,7 +138,7 @@ class Courier:
         except _TROUBLE as error:
             outcome = _failure(error)
             return Outcome("unreachable", error=outcome.error) if outcome.how == "unclear" else outcome
-        return await _outcome(
+        return await outcome_of(
             self._client.files_completeUploadExternal(
                 files=[{"id": str(begun["file_id"]), "title": title[:200]}], channel_id=channel, thread_ts=thread_ts
             )
@@ -179,7 +187,8 @@ class Courier:
 _TROUBLE = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
 
 
-async def _outcome(call: Awaitable[Any]) -> Outcome:
+async def outcome_of(call: Awaitable[Any]) -> Outcome:
+    """What came of a call; never raises for what Slack or the network does."""
     try:
         answer = await call
     except _TROUBLE as error:

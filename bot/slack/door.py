@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket as sockets
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import structlog
@@ -23,8 +23,10 @@ from bot.config import Config
 from bot.errors import Broken, SendcatError, Unreachable
 from bot.slack.app import Front, Identity, build, inner
 from bot.slack.courier import Courier
+from bot.slack.home import HomeTab, Lobby
 from bot.slack.ingress import Ingress
 from bot.slack.logs import hush_libraries, quiet_logger
+from bot.slack.messages import Messages
 from bot.slack.people import Directory
 from bot.slack.post import Poster
 from bot.slack.socket import Socket, loopback
@@ -57,10 +59,15 @@ def web_client(config: Config) -> AsyncWebClient:
     return client
 
 
-class SlackDoor:
-    """Everything between Slack and the desk. ``directory`` is for the world, so that the desk knows who asks."""
+class Desk(Front, Lobby, Protocol):
+    """What stands behind this door."""
 
-    def __init__(self, config: Config, desk: Front, store: Store, clock: Clock) -> None:
+
+class SlackDoor:
+    """Everything between Slack and the desk. ``directory`` and ``messages`` are for the world, so that the desk knows
+    who asks, and commands can read what was said."""
+
+    def __init__(self, config: Config, desk: Desk, store: Store, clock: Clock) -> None:
         hush_libraries(*config.secrets())
         self._config = config
         self._desk = desk
@@ -68,7 +75,9 @@ class SlackDoor:
         self.client = web_client(config)
         self.identity = Identity(team=config.slack.team_id)
         self.directory = Directory(self.client, config, clock)
+        self.messages = Messages(self.client, origin=lambda: self.identity.url)
         self.poster = Poster(store, Courier(self.client), clock, artifact_dir=config.artifact_dir)
+        self.homes = HomeTab(desk, self.client, store, clock, origin=lambda: self.identity.url)
         self.socket: Socket | None = None
         self.port: int | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -99,6 +108,7 @@ class SlackDoor:
             self._session = self.client.session = None
             raise
         self.poster.start()
+        self.homes.start()
 
     async def start_socket(self) -> None:
         """Socket Mode: no public address is needed. Raises `Broken` or `Unreachable` with what to do."""
@@ -164,6 +174,7 @@ class SlackDoor:
         if flush_s > 0 and self._session is not None:
             with contextlib.suppress(SendcatError):
                 await self.poster.flush(flush_s)
+        await self.homes.stop()
         await self.poster.stop()
         if self._session is not None:
             await self._session.close()
@@ -187,6 +198,8 @@ class SlackDoor:
             whisper=self.poster.whisper,
             identity=self.identity,
             clock=self._clock,
+            greeter=self.homes.opened,
+            emoji=self._config.slack.timeline_emoji,
         )
 
     def _signing_secret(self) -> str:
@@ -221,6 +234,7 @@ class SlackDoor:
                 then="correct team_id in sendcat.toml, or use the other workspace's token",
             )
         self.identity.team = self.directory.team = team
+        self.identity.url = str(me.get("url") or "") or None
         self.identity.user = str(me["user_id"])
         self.identity.bot = str(me.get("bot_id") or "") or None
         self.identity.app = await self._app_id()

@@ -9,13 +9,44 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from bot.command import Command, Door
 
 COMMAND = "/sendcat"
-EVENTS = ("app_mention",)
+EVENTS = ("app_home_opened", "app_mention", "reaction_added")
 """Events with a listener (`bot.slack.app`)."""
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """One entry of a menu in Slack. ``line`` is the command that it stands for; ``{message}`` is the message it was
+    chosen on, as ``channel/timestamp``. ``asks``: the command's form comes first."""
+
+    callback_id: str
+    name: str
+    kind: Literal["global", "message"]
+    description: str
+    line: str
+    asks: bool = False
+
+
+SHORTCUTS = (
+    Shortcut(
+        "triage", "Start Sendcat triage", "message", "Run the first five minutes in this message's thread", "triage"
+    ),
+    Shortcut(
+        "timeline.add",
+        "Add to timeline",
+        "message",
+        "Keep this message in the incident's timeline",
+        "timeline add {message}",
+        asks=True,
+    ),
+    Shortcut("status", "Sendcat status", "global", "What runs now, and the last verdicts", "status"),
+)
+"""Slash commands do not work in threads; the menu of a message does (platform.md, 3.9)."""
 
 SCOPES: dict[str, str] = {
     "app_mentions:read": "mentions work as commands",
@@ -26,6 +57,7 @@ SCOPES: dict[str, str] = {
     "files:write": "reports into the thread",
     "groups:history": "after a lost answer, in private channels",
     "groups:read": "the same for private channels",
+    "reactions:read": "one emoji adds a message to the timeline",
     "usergroups:read": "roles by user group",
     "users:read": "guests, strangers and bots may not act",
 }
@@ -35,6 +67,7 @@ OPTIONAL_SCOPES: dict[str, str] = {
     "chat:write.public": "post in public channels the bot was not invited to",
     "im:history": "after a lost answer, in direct messages",
     "im:write": "answer a person directly where the bot may not speak",
+    "pins:write": "pin the first card of an incident",
 }
 
 _HINT = 1_000
@@ -65,11 +98,15 @@ def manifest(commands: Iterable[Command[Any]], *, url: str | None = None) -> dic
         },
         "features": {
             "app_home": {
-                "home_tab_enabled": False,
+                "home_tab_enabled": True,
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": False,
             },
             "bot_user": {"display_name": "sendcat", "always_online": True},
+            "shortcuts": [
+                {"name": s.name, "type": s.kind, "callback_id": s.callback_id, "description": s.description}
+                for s in SHORTCUTS
+            ],
             "slash_commands": [slash],
         },
         "oauth_config": {"scopes": {"bot": sorted(SCOPES), "bot_optional": sorted(OPTIONAL_SCOPES)}},

@@ -22,6 +22,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "chat.update": (50 / 60, 12.0),
     "chat.postEphemeral": (100 / 60, 20.0),
     "files.completeUploadExternal": (100 / 60, 10.0),
+    "pins.add": (20 / 60, 5.0),
+    "views.publish": (100 / 60, 20.0),
     "conversations.history": (50 / 60, 10.0),
     "conversations.replies": (50 / 60, 10.0),
 }

@@ -73,6 +73,11 @@ class _Interaction(_Wire):
     team: _Ref | None = None
     api_app_id: Id
 
+    @property
+    def home(self) -> str | None:
+        """The workspace of the person, not the one they are in."""
+        return self.user.team_id or (self.team.id if self.team else None)
+
 
 class Click(_Interaction):
     """A press on a button or a menu."""
@@ -82,6 +87,16 @@ class Click(_Interaction):
     channel: _Ref | None = None
     message: _Message | None = None
     actions: tuple[Action, ...] = Field(strict=False, min_length=1)
+
+
+class Shortcut(_Interaction):
+    """A shortcut: from a message's menu (then with its channel), or from anywhere."""
+
+    type: Literal["shortcut", "message_action"]
+    callback_id: Name
+    trigger_id: Key
+    channel: _Ref | None = None
+    message: _Message | None = None
 
 
 class _State(_Wire):
@@ -113,6 +128,14 @@ class Submission(_Interaction):
         return found
 
 
+class _Item(_Wire):
+    """What was reacted to; only messages count."""
+
+    type: Annotated[str, StringConstraints(max_length=80)]
+    channel: Id | None = None
+    ts: Stamp | None = None
+
+
 class _Event(_Wire):
     type: Annotated[str, StringConstraints(max_length=80)]
     user: Annotated[Id | None, BeforeValidator(lambda v: v if v is None or isinstance(v, str) else None)] = None
@@ -123,6 +146,9 @@ class _Event(_Wire):
     ts: Stamp | None = None
     thread_ts: Stamp | None = None
     user_team: Id | None = None
+    tab: Name | None = None
+    reaction: Name | None = None
+    item: _Item | None = None
 
 
 class Event(_Wire):
@@ -141,9 +167,11 @@ class Other(_Wire):
     type: Annotated[str, StringConstraints(max_length=80)]
 
 
-Payload = Slash | Click | Submission | Event | Other
+Payload = Slash | Click | Submission | Shortcut | Event | Other
 
-_KINDS: dict[str, type[Click | Submission | Event]] = {
+_KINDS: dict[str, type[Click | Submission | Shortcut | Event]] = {
+    "message_action": Shortcut,
+    "shortcut": Shortcut,
     "block_actions": Click,
     "view_submission": Submission,
     "event_callback": Event,

@@ -20,9 +20,10 @@ from bot.clock import Clock
 from bot.slack.blocks import Message, render, render_attachment
 from bot.slack.courier import Courier, Outcome
 from bot.slack.pace import RESERVE, Pace
-from bot.store import outbox
+from bot.store import outbox, pins
 from bot.store.database import Store
 from bot.store.outbox import Letter
+from bot.store.pins import Pin
 from bot.store.tx import Tx
 
 EDIT_EVERY_S = 3.0
@@ -61,6 +62,7 @@ class Poster:
         self._pace = pace or Pace(clock)
         self._wake = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._pinning: asyncio.Task[None] | None = None
         self._whispers: set[asyncio.Task[None]] = set()
         self._edited: dict[int, float] = {}
         self._moved: dict[int, str] = {}
@@ -85,9 +87,10 @@ class Poster:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop
             self._loop = None
-        if self._busy or self._whispers:
-            await asyncio.wait({*self._busy.values(), *self._whispers}, timeout=10)
-        for task in {*self._busy.values(), *self._whispers}:
+        under_way = {*self._busy.values(), *self._whispers, *([self._pinning] if self._pinning else [])}
+        if under_way:
+            await asyncio.wait(under_way, timeout=10)
+        for task in under_way:
             task.cancel()
 
     async def flush(self, timeout_s: float) -> bool:
@@ -130,9 +133,15 @@ class Poster:
     async def _round(self) -> float:
         """Start what may be started; returns the seconds until something more may be."""
         now_ms = self._clock.now_ms()
-        letters, next_ms = await self._store.read(
-            lambda conn: (outbox.due(conn, now_ms, 200), outbox.next_due_ms(conn, now_ms))
+        letters, hanging, *soon = await self._store.read(
+            lambda conn: (
+                outbox.due(conn, now_ms, 200),
+                pins.due(conn, now_ms, 1),
+                outbox.next_due_ms(conn, now_ms),
+                pins.next_due_ms(conn, now_ms),
+            )
         )
+        next_ms = min((at for at in soon if at is not None), default=None)
         wait_s = _IDLE_S if next_ms is None else max(0.01, (next_ms - now_ms) / 1000)
         for letter in letters:
             if letter.id in self._busy:
@@ -147,7 +156,32 @@ class Poster:
             task = asyncio.create_task(self._handle(letter), name=f"letter {letter.id}")
             self._busy[letter.id] = task
             task.add_done_callback(partial(self._done, letter.id))
-        return wait_s
+        return min(wait_s, self._hang(hanging[0])) if hanging else wait_s
+
+    def _hang(self, pin: Pin) -> float:
+        """Carry out one pin, one at a time; returns the seconds until the next may be looked for."""
+        patience = self._pace.wait_s("pins.add", pin.channel)
+        if patience > 0 or self._pinning is not None:
+            return patience or _IDLE_S
+        self._pace.take("pins.add", pin.channel)
+        self._pinning = asyncio.create_task(self._pin(pin), name=f"pin {pin.key}")
+        self._pinning.add_done_callback(self._hung)
+        return _IDLE_S
+
+    def _hung(self, _: asyncio.Task[None]) -> None:
+        self._pinning = None
+        self._wake.set()
+
+    async def _pin(self, pin: Pin) -> None:
+        outcome = await self._courier.pin(pin.channel, pin.ts, pin.wanted)
+        if outcome.how in ("rate_limited", "unreachable"):
+            self._pace.hold("pins.add", outcome.retry_s)
+            due_ms = self._clock.now_ms() + int(max(outcome.retry_s, 5.0) * 1000)
+            await self._store.write(lambda tx: pins.later(tx, pin, due_ms))
+            return
+        if outcome.how != "sent":
+            log.warning("not pinned", key=pin.key, error=outcome.error)
+        await self._store.write(lambda tx: pins.settled(tx, pin))
 
     def _done(self, letter_id: int, _: asyncio.Task[None]) -> None:
         self._busy.pop(letter_id, None)

@@ -19,7 +19,11 @@ from bot.errors import Broken, Refused
 from bot.store.tx import Tx
 
 FIXED = frozenset({"slo-dashboard.json", "slo-dashboard.md"})
-"""The only names that are written again and again (operator commands, section 8)."""
+"""Names that are written again and again (operator commands, section 8)."""
+_REISSUED = "release-passport-"
+"""A passport is issued anew at each look; every version keeps its own row."""
+_GROWING = re.compile(r"checklist-i-[0-9]+\.(?:md|json)")
+"""The report of an incident, which is written anew as long as people work on its checklist."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -39,7 +43,7 @@ class Artifact:
 def write_file(
     directory: Path,
     name: str,
-    payload: Mapping[str, Any] | list[Any] | str,
+    payload: Mapping[str, Any] | list[Any] | str | bytes,
     *,
     kind: str,
     started_ms: int,
@@ -53,8 +57,12 @@ def write_file(
     """
     if not _NAME.fullmatch(name) or ".." in name:
         raise Refused(f"{name!r} cannot be the name of an artifact.", rule="artifacts are plain names in one folder")
-    text = payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False)
-    content = text.encode()
+    if isinstance(payload, bytes):
+        content = payload
+    elif isinstance(payload, str):
+        content = payload.encode()
+    else:
+        content = json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False).encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -76,7 +84,7 @@ def _place(directory: Path, name: str, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if name in FIXED:
+        if name in FIXED or name.startswith(_REISSUED) or _GROWING.fullmatch(name):
             os.replace(draft, final)
         else:
             _name_once(draft, final)
@@ -141,6 +149,15 @@ def listing(
         """,
         {"kind": kind, "target": target, "limit": limit},
     )
+    return tuple(Artifact(*row) for row in rows)
+
+
+def around(conn: Connection, kind: str, target: str, at_ms: int) -> tuple[Artifact, ...]:
+    """The report nearest to a moment that was started before it, then the first one after it, as far as there are."""
+    before = f"SELECT {_COLUMNS} FROM artifacts WHERE kind = ? AND target = ? AND started_ms <= ? "
+    after = f"SELECT {_COLUMNS} FROM artifacts WHERE kind = ? AND target = ? AND started_ms > ? "
+    rows = conn.execute(before + "ORDER BY started_ms DESC, id DESC LIMIT 1", (kind, target, at_ms)).fetchall()
+    rows += conn.execute(after + "ORDER BY started_ms, id LIMIT 1", (kind, target, at_ms)).fetchall()
     return tuple(Artifact(*row) for row in rows)
 
 

@@ -150,7 +150,9 @@ def damage(conn: Connection, state_dir: Path) -> str | None:
     row = conn.execute("SELECT hash FROM audit WHERE seq = ?", (int(size),)).fetchone()
     if row is None:
         have = audit.head(conn)[0]
-        return f"The audit trail was cut off, or an older one was put back: it has {have} records, {size} were anchored."
+        return (
+            f"The audit trail was cut off, or an older one was put back: it has {have} records, {size} were anchored."
+        )
     if row[0] != head:
         return f"The audit trail was written anew: record {size} is not the one that was anchored."
     return None

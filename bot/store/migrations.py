@@ -9,6 +9,8 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
+from bot.store import audit_tables, incident_tables
+
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
@@ -22,19 +24,66 @@ def first(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def forms(db: Database) -> None:
+    """A button may ask before it acts: the form stands with its offer."""
+    db.conn.execute("ALTER TABLE offers ADD COLUMN form TEXT")
+
+
+def walks(db: Database) -> None:
+    """Playbooks under way, step by step."""
+    for statement in _WALKS:
+        db.conn.execute(statement)
+
+
+def cases(db: Database) -> None:
+    """Cases that people decide on, and their decisions; both keep what was written."""
+    for statement in _CASES:
+        db.conn.execute(statement)
+
+
+def changes(db: Database) -> None:
+    """Tuning changes, the knobs they move, and break-glass grants."""
+    for statement in _CHANGES:
+        db.conn.execute(statement)
+
+
+def pins(db: Database) -> None:
+    """A message may be pinned: whether it should be, whether Slack has it so, and when to try again."""
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN pin_due_ms INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX outbox_pins ON outbox (channel, id) WHERE pin OR pinned")
+
+
+def incidents(db: Database) -> None:
+    """Incidents, their timelines, checklists and reminders."""
+    for statement in incident_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
 def checkpoints(db: Database) -> None:
     """Signed checkpoints of the audit trail."""
-    for statement in _CHECKPOINTS:
+    for statement in audit_tables.CHECKPOINTS:
         db.conn.execute(statement)
 
 
 def audit_search(db: Database) -> None:
     """What the search of the audit trail stands on: indexes, words of what was acted on, hours."""
-    for statement in _AUDIT_SEARCH:
+    for statement in audit_tables.SEARCH:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, checkpoints, audit_search)
+ALL: tuple[Callable[[Database], None], ...] = (
+    first,
+    forms,
+    walks,
+    cases,
+    changes,
+    pins,
+    incidents,
+    checkpoints,
+    audit_search,
+)
 """In order, append only."""
 
 
@@ -235,60 +284,195 @@ _FIRST = (
     """,
 )
 
-_CHECKPOINTS = (
+_CHANGES = (
     """
-    CREATE TABLE checkpoints (
-        n INTEGER PRIMARY KEY,
-        kind TEXT NOT NULL CHECK (kind IN ('checkpoint', 'restore')),
-        size INTEGER NOT NULL CHECK (size > 0),
-        head TEXT NOT NULL CHECK (length(head) = 64),
-        at_ms INTEGER NOT NULL,
+    CREATE TABLE changes (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        target TEXT NOT NULL,
+        deployment TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('proposed', 'approved', 'taken', 'intent', 'ambiguous', 'written', 'confirmed', 'settling', 'retested',
+             'undoing', 'reverting', 'doubtful', 'unknown',
+             'kept', 'undone', 'rejected', 'expired', 'void', 'failed')),
+        line TEXT NOT NULL,
         why TEXT NOT NULL,
-        line TEXT NOT NULL
+        steps TEXT NOT NULL CHECK (json_valid(steps)),
+        notes TEXT NOT NULL CHECK (json_valid(notes)),
+        second TEXT NOT NULL CHECK (json_valid(second)),
+        policy TEXT NOT NULL CHECK (length(policy) = 64),
+        binding TEXT NOT NULL CHECK (length(binding) = 64),
+        op TEXT NOT NULL REFERENCES ops (id),
+        proposer TEXT NOT NULL CHECK (json_valid(proposer)),
+        approver TEXT CHECK (approver IS NULL OR json_valid(approver)),
+        approved_ms INTEGER CHECK ((approved_ms IS NULL) = (approver IS NULL)),
+        break_glass TEXT,
+        before TEXT CHECK (before IS NULL OR json_valid(before)),
+        after TEXT CHECK (after IS NULL OR json_valid(after)),
+        retest TEXT CHECK (retest IS NULL OR json_valid(retest)),
+        verdict TEXT CHECK (verdict IN ('BETTER', 'SAME', 'WORSE', 'INCOMPLETE')),
+        undo_by TEXT CHECK (undo_by IS NULL OR json_valid(undo_by)),
+        undo_why TEXT,
+        undo_knobs TEXT CHECK (undo_knobs IS NULL OR json_valid(undo_knobs)),
+        note TEXT NOT NULL DEFAULT '',
+        attempts INTEGER NOT NULL DEFAULT 0,
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        sent_ms INTEGER,
+        due_ms INTEGER,
+        raised_ms INTEGER,
+        updated_ms INTEGER NOT NULL,
+        epoch INTEGER NOT NULL REFERENCES epochs (epoch),
+        CHECK (state IN ('proposed', 'rejected', 'expired', 'void') OR approver IS NOT NULL),
+        CHECK (state NOT IN ('ambiguous', 'doubtful', 'unknown', 'settling') OR due_ms IS NOT NULL)
     ) STRICT
     """,
-    "CREATE INDEX checkpoints_by_size ON checkpoints (size)",
+    # One change set at a time: the lock is a row, so a crash cannot leave it behind without an owner and a reason.
     """
-    CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints
-    BEGIN SELECT RAISE(ABORT, 'checkpoints are append only'); END
+    CREATE UNIQUE INDEX changes_one_open ON changes (target) WHERE state NOT IN
+        ('kept', 'undone', 'rejected', 'expired', 'void', 'failed')
+    """,
+    "CREATE INDEX changes_by_target ON changes (target, n)",
+    # What was approved is what is applied.
+    """
+    CREATE TRIGGER changes_are_bound BEFORE UPDATE ON changes
+    WHEN NEW.id IS NOT OLD.id OR NEW.target IS NOT OLD.target OR NEW.deployment IS NOT OLD.deployment
+      OR NEW.steps IS NOT OLD.steps OR NEW.policy IS NOT OLD.policy OR NEW.binding IS NOT OLD.binding
+      OR NEW.proposer IS NOT OLD.proposer
+      OR (OLD.approver IS NOT NULL AND NEW.approver IS NOT OLD.approver)
+    BEGIN SELECT RAISE(ABORT, 'a change is bound to what was proposed and approved'); END
     """,
     """
-    CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints
-    BEGIN SELECT RAISE(ABORT, 'checkpoints are append only'); END
+    CREATE TRIGGER changes_stay BEFORE DELETE ON changes
+    BEGIN SELECT RAISE(ABORT, 'changes are kept for ever'); END
+    """,
+    """
+    CREATE TABLE change_knobs (
+        change TEXT NOT NULL REFERENCES changes (id),
+        knob TEXT NOT NULL,
+        stored TEXT,
+        before TEXT NOT NULL CHECK (json_valid(before)),
+        text TEXT NOT NULL,
+        after TEXT NOT NULL CHECK (json_valid(after)),
+        PRIMARY KEY (change, knob)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX change_knobs_by_knob ON change_knobs (knob, change)",
+    """
+    CREATE TABLE break_glass (
+        id TEXT PRIMARY KEY,
+        change TEXT NOT NULL REFERENCES changes (id),
+        by TEXT NOT NULL CHECK (json_valid(by)),
+        why TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        reviewer TEXT CHECK (reviewer IS NULL OR json_valid(reviewer)),
+        finding TEXT,
+        reviewed_ms INTEGER CHECK ((reviewed_ms IS NULL) = (reviewer IS NULL))
+    ) STRICT, WITHOUT ROWID
     """,
 )
 
-# Words and hours are an index, not evidence: triggers derive them from the record, and the verifier reads neither.
-_FILL_WORDS = """
-    INSERT OR IGNORE INTO audit_words (word, seq)
-    SELECT value, {row}.seq
-    FROM json_each('[' || replace(replace(replace(replace(
-        json_quote({row}.object), ',', '","'), ' ', '","'), '=', '","'), ';', '","') || ']')
-    WHERE length(value) BETWEEN 2 AND 100
-    UNION ALL
-    SELECT iif(typeof(key) = 'text', key, value), {row}.seq FROM json_each({row}.body, '$.detail.knobs')
-"""
-_AUDIT_SEARCH = (
-    "CREATE INDEX audit_by_person ON audit (person, seq) WHERE person IS NOT NULL",
-    "CREATE INDEX audit_by_actor ON audit (actor, seq)",
-    "CREATE INDEX audit_by_target ON audit (target, seq) WHERE target IS NOT NULL",
-    "CREATE INDEX audit_by_phase ON audit (phase, seq)",
-    "CREATE TABLE audit_words (word TEXT, seq INTEGER, PRIMARY KEY (word, seq)) STRICT, WITHOUT ROWID",
+_WALKS = (
     """
-    CREATE TABLE audit_hours (
-        hour INTEGER PRIMARY KEY,
-        first INTEGER NOT NULL,
-        last INTEGER NOT NULL
+    CREATE TABLE walks (
+        id TEXT PRIMARY KEY,
+        page TEXT NOT NULL,
+        target TEXT NOT NULL,
+        channel TEXT,
+        card_op TEXT NOT NULL REFERENCES ops (id),
+        by TEXT NOT NULL,
+        started_ms INTEGER NOT NULL,
+        before TEXT,
+        seen TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(seen)),
+        ended_ms INTEGER,
+        ended_by TEXT CHECK ((ended_ms IS NULL) = (ended_by IS NULL))
     ) STRICT
     """,
-    _FILL_WORDS.format(row="audit").replace("FROM json_each", "FROM audit, json_each"),
-    "INSERT INTO audit_hours SELECT at_ms / 3600000, min(seq), max(seq) FROM audit GROUP BY 1",
-    f"""
-    CREATE TRIGGER audit_indexed AFTER INSERT ON audit
-    BEGIN
-        {_FILL_WORDS.format(row="NEW")};
-        INSERT INTO audit_hours (hour, first, last) VALUES (NEW.at_ms / 3600000, NEW.seq, NEW.seq)
-        ON CONFLICT (hour) DO UPDATE SET last = excluded.last;
-    END
+    "CREATE UNIQUE INDEX walks_open ON walks (page, target, coalesce(channel, '')) WHERE ended_ms IS NULL",
+    """
+    CREATE TABLE walk_steps (
+        walk TEXT NOT NULL REFERENCES walks (id),
+        number INTEGER NOT NULL CHECK (number > 0),
+        state TEXT NOT NULL CHECK (state IN ('open', 'running', 'done', 'skipped', 'failed', 'unclear')),
+        by TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        op TEXT REFERENCES ops (id),
+        lines TEXT NOT NULL CHECK (json_valid(lines)),
+        PRIMARY KEY (walk, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_CASES = (
+    """
+    CREATE TABLE cases (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        op TEXT NOT NULL REFERENCES ops (id),
+        target TEXT,
+        subject TEXT NOT NULL,
+        commit_ref TEXT,
+        verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'INCOMPLETE')),
+        waivable TEXT NOT NULL CHECK (json_valid(waivable)),
+        blocked TEXT NOT NULL,
+        needs_reason INTEGER NOT NULL CHECK (needs_reason IN (0, 1)),
+        starter TEXT NOT NULL,
+        starter_person TEXT,
+        binding TEXT NOT NULL CHECK (json_valid(binding)),
+        digest TEXT NOT NULL CHECK (length(digest) = 64),
+        made_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        void_ms INTEGER,
+        void_reason TEXT CHECK ((void_reason IS NULL) = (void_ms IS NULL)),
+        drawn TEXT,
+        card TEXT CHECK (card IS NULL OR json_valid(card))
+    ) STRICT
+    """,
+    "CREATE INDEX cases_by_subject ON cases (kind, subject, n)",
+    "CREATE INDEX cases_drawn ON cases (drawn) WHERE drawn IS NOT NULL",
+    """
+    CREATE TRIGGER cases_written_once BEFORE UPDATE OF
+        n, id, kind, op, target, subject, commit_ref, verdict, waivable, blocked, needs_reason, starter,
+        starter_person, binding, digest, made_ms, expires_ms, card ON cases
+    BEGIN SELECT RAISE(ABORT, 'a case is written once'); END
+    """,
+    """
+    CREATE TRIGGER cases_void_once BEFORE UPDATE OF void_ms, void_reason ON cases WHEN OLD.void_ms IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'a case becomes void once'); END
+    """,
+    """
+    CREATE TRIGGER cases_kept BEFORE DELETE ON cases
+    BEGIN SELECT RAISE(ABORT, 'a case is kept'); END
+    """,
+    """
+    CREATE TABLE decisions (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        case_id TEXT NOT NULL REFERENCES cases (id),
+        verb TEXT NOT NULL CHECK (verb IN ('approve', 'reject', 'revoke', 'waive', 'promote', 'roll-back')),
+        by_account TEXT NOT NULL,
+        by_person TEXT,
+        reason TEXT NOT NULL,
+        scenario TEXT CHECK ((scenario IS NOT NULL) = (verb = 'waive')),
+        at_ms INTEGER NOT NULL,
+        until_ms INTEGER CHECK (until_ms IS NOT NULL OR verb NOT IN ('approve', 'promote')),
+        offer TEXT,
+        audit INTEGER NOT NULL UNIQUE REFERENCES audit (seq)
+    ) STRICT
+    """,
+    # One answer, one revocation, one waiver of each scenario: nor can a program that does not ask first do it twice.
+    "CREATE UNIQUE INDEX decisions_answer ON decisions (case_id) "
+    "WHERE verb IN ('approve', 'reject', 'promote', 'roll-back')",
+    "CREATE UNIQUE INDEX decisions_revoked ON decisions (case_id) WHERE verb = 'revoke'",
+    "CREATE UNIQUE INDEX decisions_waived ON decisions (case_id, scenario) WHERE verb = 'waive'",
+    """
+    CREATE TRIGGER decisions_no_update BEFORE UPDATE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'a decision is never changed'); END
+    """,
+    """
+    CREATE TRIGGER decisions_no_delete BEFORE DELETE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'a decision is never taken away'); END
     """,
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from bot.card import Button, Card, when, who
+from bot.card import Button, Card, Form, when, who
 from bot.clock import token
 from bot.command import Actor
 from bot.store.ops import Op
@@ -31,6 +31,12 @@ class Offer:
     used_ms: int | None
     superseded_ms: int | None
     reason: str | None
+    form: Form | None = None
+
+    def dead(self, now_ms: int) -> str | None:
+        """Why pressing it does nothing any more (may hold marks of `bot.card`), or None while it is alive."""
+        over = self.expires_ms is not None and self.expires_ms <= now_ms
+        return _why(self) if over or self.used_ms is not None or self.superseded_ms is not None else None
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Dead:
     offer: Offer | None
 
 
-_COLUMNS = "id, line, name, op, channel, decision, expires_ms, used_by, used_ms, superseded_ms, reason"
+_COLUMNS = "id, line, name, op, channel, decision, expires_ms, used_by, used_ms, superseded_ms, reason, form"
 
 
 def mint(tx: Tx, card: Card, op: Op | None, channel: str | None) -> Card:
@@ -56,13 +62,20 @@ def mint(tx: Tx, card: Card, op: Op | None, channel: str | None) -> Card:
     return card if not buttons else card.model_copy(update={"buttons": buttons})
 
 
+def mint_form(tx: Tx, line: str, name: str, form: Form, channel: str | None) -> str:
+    """An offer for a form that a command opens when it is typed alone; returns its id."""
+    button = Button(label=form.submit, line=line, name=name, form=form)
+    return _mint(tx, button, None, channel).offer or ""
+
+
 def _mint(tx: Tx, button: Button, op: str | None, channel: str | None) -> Button:
+    form = None if button.form is None else button.form.model_dump_json(exclude_defaults=True)
     row = tx.db.execute(
         f"""
         SELECT {_COLUMNS} FROM offers
         WHERE op IS :op AND name = :name AND line = :line AND channel IS :channel AND decision = :decision
           AND used_ms IS NULL AND superseded_ms IS NULL AND (expires_ms IS NULL OR expires_ms > :now)
-          AND (:expires IS NULL OR expires_ms IS :expires)
+          AND (:expires IS NULL OR expires_ms IS :expires) AND form IS :form
         ORDER BY minted_ms DESC LIMIT 1
         """,
         {
@@ -73,6 +86,7 @@ def _mint(tx: Tx, button: Button, op: str | None, channel: str | None) -> Button
             "decision": button.decision,
             "now": tx.now_ms,
             "expires": button.expires_ms,
+            "form": form,
         },
     ).fetchone()
     if row is not None:
@@ -83,9 +97,9 @@ def _mint(tx: Tx, button: Button, op: str | None, channel: str | None) -> Button
         expires_ms = tx.now_ms + DECISION_MS
     offer_id = token()
     tx.db.execute(
-        "INSERT INTO offers (id, name, line, op, channel, decision, expires_ms, minted_ms) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (offer_id, button.name, button.line, op, channel, button.decision, expires_ms, tx.now_ms),
+        "INSERT INTO offers (id, name, line, op, channel, decision, expires_ms, minted_ms, form) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (offer_id, button.name, button.line, op, channel, button.decision, expires_ms, tx.now_ms, form),
     )
     return button.model_copy(update={"offer": offer_id, "expires_ms": expires_ms})
 
@@ -141,4 +155,5 @@ def _why(offer: Offer | None) -> str:
 def _offer(row: tuple[Any, ...]) -> Offer:
     values = list(row)
     values[5] = bool(row[5])
+    values[11] = None if row[11] is None else Form.model_validate_json(row[11])
     return Offer(*values)

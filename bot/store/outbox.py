@@ -233,8 +233,8 @@ def replace(tx: Tx, letter_id: int) -> None:
     """The message is gone or closed to edits: post it anew, with another mark."""
     tx.db.execute(
         """
-        UPDATE outbox SET replaced_ts = ts, ts = NULL, sent_revision = 0, generation = generation + 1, state = 'due',
-                          attempts = 0, due_ms = ?
+        UPDATE outbox SET replaced_ts = ts, ts = NULL, pinned = 0, sent_revision = 0, generation = generation + 1,
+                          state = 'due', attempts = 0, due_ms = ?
         WHERE id = ? AND ts IS NOT NULL
         """,
         (tx.now_ms, letter_id),

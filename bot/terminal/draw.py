@@ -103,6 +103,9 @@ def render(card: Card, draw: Names) -> RenderableType:
         parts += [Text(""), table]
     for section in card.sections:
         parts += [Text(""), spans(section, draw)]
+    for note in card.attachments:
+        if note.columns:
+            parts += [Text(""), Text(note.title, style="bold"), Text(note.text, no_wrap=True, overflow="ignore")]
     if card.code:
         parts += [Text(""), Padding(Text(card.code, style="cyan"), (0, 2))]
     if card.next:

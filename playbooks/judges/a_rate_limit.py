@@ -18,6 +18,9 @@ from slo.snapshot import Snapshot
 
 _SHADOW = "chat_admission_shadow"
 """Observed only: nobody is refused."""
+_NO_RULE = ("gmail_oauth_callback",)
+"""Recorded like the others, and watched by no alert of Sendcat's own."""
+_REDIS = "redis_unavailable"
 _ROWS = 200
 """Rows that ``rateLimit:listRecentEvents`` gives at most."""
 _EVENTS = 'rateLimit:listRecentEvents {"limit":200}'
@@ -35,6 +38,8 @@ class _Pressure:
     unit: str
     alert_age_ms: int | None
     fresh_alert: bool
+    keys: int | None
+    redis_failures: int
 
     @property
     def surge(self) -> bool:
@@ -68,7 +73,7 @@ def judge(facts: Facts, settings: RateLimitSettings) -> Signal:
         return Signal(
             "A",
             "fired",
-            f"{top.count} `{top.outcome}` {top.unit} in `{top.bucket}`; the alert rule is {top.limit} in 5 min",
+            _why(top),
             _variant(top, rows, settings),
             _severity(top),
             tuple(readings),
@@ -96,6 +101,8 @@ def _recent(events: tuple[Event, ...] | None, now: Snapshot, settings: RateLimit
 def _pressures(now: Snapshot, settings: RateLimitSettings, rows: list[Event] | None) -> list[_Pressure]:
     found: list[_Pressure] = []
     counted = Counter((event.bucket, event.outcome) for event in rows or ())
+    callers = Counter((bucket, outcome) for bucket, outcome, _ in {(e.bucket, e.outcome, e.key) for e in rows or ()})
+    reasons = now.rate_limit_pressure.by_bucket_outcome_reason
     span_ms = settings.alert_window_ms if rows is not None else now.window_ms
     for bucket, rule in settings.alert_events.items():
         for outcome, limit in (("blocked", rule.blocked), ("contention_fallback", rule.contention_fallback)):
@@ -115,6 +122,8 @@ def _pressures(now: Snapshot, settings: RateLimitSettings, rows: list[Event] | N
                     unit=f"events in {span_ms // 60_000} min",
                     alert_age_ms=min(ages, default=None),
                     fresh_alert=rows is None and any(age <= settings.alert_window_ms for age in ages),
+                    keys=callers[bucket, outcome] if rows is not None else None,
+                    redis_failures=reasons.get(f"{bucket}:{outcome}:{_REDIS}", 0),
                 )
             )
     return found
@@ -129,8 +138,29 @@ def _reading(pressure: _Pressure, *, sampled: bool) -> Reading:
         pressure.fired,
         pressure.alert_age_ms,
         sampled,
-        "alert raised" if pressure.alert_age_ms is not None else "",
+        _note(pressure),
     )
+
+
+def _note(pressure: _Pressure) -> str:
+    """Counts are events: they say something only beside the number of distinct keys."""
+    notes = []
+    if pressure.keys is not None and pressure.count:
+        notes.append(f"of {pressure.keys} distinct {'key' if pressure.keys == 1 else 'keys'}")
+    if pressure.redis_failures:
+        notes.append("Redis did not answer: failures, not refusals")
+    if pressure.alert_age_ms is not None:
+        notes.append("alert raised")
+    return "; ".join(notes)
+
+
+def _why(top: _Pressure) -> str:
+    told = f"{top.count} `{top.outcome}` {top.unit} in `{top.bucket}`"
+    if top.keys is not None:
+        told += f" of {top.keys} distinct {'key' if top.keys == 1 else 'keys'}"
+    if top.bucket in _NO_RULE:
+        return f"{told}; Sendcat itself has no alert rule for it"
+    return f"{told}; the alert rule is {top.limit} in 5 min"
 
 
 def _refused_drill(facts: Facts, settings: RateLimitSettings) -> list[Reading]:
@@ -147,9 +177,9 @@ def _refused_drill(facts: Facts, settings: RateLimitSettings) -> list[Reading]:
 
 
 def _variant(top: _Pressure, rows: list[Event] | None, settings: RateLimitSettings) -> str | None:
-    """Contention, chat, abusive or legitimate; None where only the rows could tell."""
+    """Redis, contention, chat, abusive or legitimate; None where only the rows could tell."""
     if top.outcome == "contention_fallback":
-        return "contention"
+        return "redis" if top.redis_failures * 2 > top.count else "contention"
     if top.bucket in ("chat_stream", "chat_admission"):
         return "chat"
     if rows is None:

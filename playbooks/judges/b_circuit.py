@@ -21,7 +21,7 @@ CHAT = "chat_stream_http"
 
 @dataclass(frozen=True)
 class _Outage:
-    """A circuit that matters: ``variant`` open, flapping, half_open, or failing (cool-down just over)."""
+    """A circuit that matters: ``variant`` open, flapping, half_open, failing (cool-down just over), closing."""
 
     row: Circuit
     variant: str
@@ -66,7 +66,9 @@ def _outage(row: Circuit, facts: Facts, now: Snapshot, settings: CircuitSettings
         return None
     left_ms = (row.cooldown_until or 0) - now.generated_at
     failed_lately = now.in_window(row.last_failure_at)
-    if row.state == "closed" or not (failed_lately or (row.state == "open" and left_ms > 0)):
+    if row.state == "closed":
+        return _just_closed(row, facts, weight)
+    if not (failed_lately or (row.state == "open" and left_ms > 0)):
         return None
     if row.provider == PRIMARY and _failover_works(now):
         weight -= 0.1
@@ -78,6 +80,16 @@ def _outage(row: Circuit, facts: Facts, now: Snapshot, settings: CircuitSettings
         return _Outage(row, "open", weight, f"is open and refuses for another {_seconds(left_ms)} s")
     words = f"is open; its cool-down is over for {_seconds(-left_ms)} s and it failed within the window"
     return _Outage(row, "failing", weight * 0.85, words)
+
+
+def _just_closed(row: Circuit, facts: Facts, weight: float) -> _Outage | None:
+    """Closed now, refusing in an earlier of these looks: a trial passed seconds ago, which flapping does too."""
+    refused = any(row.provider == seen.provider for look in facts.looks[:-1] for seen in look.circuits_counted_open)
+    if not refused:
+        return None
+    if _flapping(row.provider, facts):
+        return _Outage(row, "flapping", weight, "is flapping: it opened again after its cool-down")
+    return _Outage(row, "closing", weight * 0.7, "was open in an earlier look and closed since: look again")
 
 
 def _calm(row: Circuit, now: Snapshot) -> str:

@@ -9,7 +9,7 @@ from playbooks.facts import Facts, ReplayKey
 from playbooks.functions import SCOPES
 from playbooks.reading import Reading, Signal
 from playbooks.thresholds import ReplaySettings
-from slo.snapshot import Snapshot
+from slo.snapshot import ReplayScope, Snapshot
 
 _ROWS = tuple(f'idempotency:listRecentByScope {{"scope":"{scope}","limit":200}}' for scope in SCOPES)
 
@@ -23,9 +23,7 @@ def judge(facts: Facts, settings: ReplaySettings) -> Signal:
     readings: list[Reading] = []
     surging: list[tuple[int, str]] = []
     for scope, seen in now.replay_protection.by_scope.items():
-        loud = seen.duplicate_hits >= settings.duplicate_hits and (
-            seen.duplicate_hits >= settings.duplicate_hits_per_key * seen.total_keys
-        )
+        loud = _loud(seen, settings)
         note = f"{seen.duplicate_keys} of {seen.total_keys} keys repeated"
         readings.append(
             Reading(
@@ -66,6 +64,14 @@ def judge(facts: Facts, settings: ReplaySettings) -> Signal:
         why = f"only some keys were counted: {cut}"
         return Signal("D", "not judged", why, None, 0, tuple(readings), missing)
     return Signal("D", "quiet", "no more repeats than usual", None, 0, tuple(readings), missing)
+
+
+def _loud(seen: ReplayScope, settings: ReplaySettings) -> bool:
+    """Many duplicates: for the keys there are, or of the same few keys among many that are sound."""
+    hits = seen.duplicate_hits
+    of_all = hits >= settings.duplicate_hits and hits >= settings.duplicate_hits_per_key * seen.total_keys
+    of_few = hits >= settings.loud_hits and hits >= settings.hits_per_repeated_key * seen.duplicate_keys
+    return of_all or of_few
 
 
 def _loud_old_keys(keys: tuple[ReplayKey, ...], now: Snapshot, settings: ReplaySettings) -> list[ReplayKey]:

@@ -69,7 +69,7 @@ def _readings(facts: Facts, now: Snapshot, settings: QueueSettings, *, sampled: 
             jobs.by_status.queued,
             limits.max_queued_jobs,
             "jobs",
-            jobs.by_status.queued > limits.max_queued_jobs or rising,
+            jobs.by_status.queued > limits.max_queued_jobs or rising or _stuck(facts, settings),
             sampled=sampled,
             note=rising_note,
         ),
@@ -99,7 +99,14 @@ def _readings(facts: Facts, now: Snapshot, settings: QueueSettings, *, sampled: 
             _upstream_fails(now, settings),
             note=f"{jobs.by_status.dead_letter} in all, kept for 7 days",
         ),
-        Reading("worker slots", now.bulkheads.in_flight_by_provider.get(WORKER, 0), slots, "leases"),
+        Reading(
+            "worker slots",
+            now.bulkheads.in_flight_by_provider.get(WORKER, 0),
+            slots,
+            "leases",
+            len(facts.looks) > 1
+            and all(_slots_leaked(look) and look.tool_jobs.by_status.queued for look in facts.looks),
+        ),
     ]
     for tool, pressure in jobs.pressure_by_tool.items():
         high = pressure.queued_utilization >= settings.queued_utilization
@@ -121,11 +128,32 @@ def _rising(facts: Facts, settings: QueueSettings) -> tuple[bool, str]:
     return grew and long_enough, f"{word}: {' → '.join(map(str, queued))}" if any(queued) else ""
 
 
+def _stuck(facts: Facts, settings: QueueSettings) -> bool:
+    """Jobs that could run and nobody works on, look after look: an accepted job starts its drain at once."""
+    return (
+        len(facts.looks) > 1
+        and facts.span_ms >= settings.rising_ms
+        and all(
+            look.tool_jobs.by_status.queued >= settings.stuck_jobs
+            and look.tool_jobs.by_status.running == 0
+            and WORKER not in look.bulkheads.in_flight_by_provider
+            for look in facts.looks
+        )
+        and facts.looks[-1].oldest_queued_age_ms >= facts.span_ms
+    )
+
+
+def _slots_leaked(look: Snapshot) -> bool:
+    """All worker slots taken, and for most of them no job runs."""
+    taken = look.bulkheads.in_flight_by_provider.get(WORKER, 0)
+    slots = look.config.bulkheads[WORKER].max_concurrent if WORKER in look.config.bulkheads else 0
+    return slots > 0 and taken >= slots and look.tool_jobs.by_status.running * 2 <= taken
+
+
 def _variant(facts: Facts, now: Snapshot, settings: QueueSettings) -> str:
     jobs = now.tool_jobs
     taken = now.bulkheads.in_flight_by_provider.get(WORKER, 0)
-    slots = now.config.bulkheads[WORKER].max_concurrent if WORKER in now.config.bulkheads else 0
-    if slots and taken >= slots and jobs.by_status.running * 2 <= taken:
+    if _slots_leaked(now):
         return "leaked_slots"
     tool = busiest(now)
     pressures = (look.tool_jobs.pressure_by_tool.get(tool) for look in facts.looks)

@@ -98,4 +98,9 @@ def _health(now: Snapshot, policy: RegionPolicy, settings: RegionSettings) -> tu
             "alerts",
         ),
     )
-    return tuple(Reading(name, value, limit, unit, value > limit) for name, value, limit, unit in values)
+    short = now.window_minutes < rules.window_minutes
+    note = f"the snapshot's window is {now.window_minutes:g} of {rules.window_minutes:g} min" if short else ""
+    return tuple(
+        Reading(name, value, limit, unit, value > limit, note=note if unit == "alerts" else "")
+        for name, value, limit, unit in values
+    )

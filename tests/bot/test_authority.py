@@ -37,7 +37,9 @@ EXPECTED: dict[str, dict[Role, frozenset[str]]] = {
         ("triage", "drill.quick", "drill", "gate", "canary", "gameday", "milestone", "region", "pool"),
         dict.fromkeys(W, WORKING),
     ),
-    **dict.fromkeys(("drill.ceiling", "walk", "tune", "undo", "release", "break-glass", "incident"), dict.fromkeys(W, WORKING)),
+    **dict.fromkeys(
+        ("drill.ceiling", "walk", "tune", "undo", "release", "break-glass", "incident"), dict.fromkeys(W, WORKING)
+    ),
     **dict.fromkeys(
         ("drill.ceiling.approve", "gate.decide", "canary.decide", "milestone.decide", "region.decide"),
         dict.fromkeys(DECIDERS, IN_SLACK),
@@ -45,8 +47,10 @@ EXPECTED: dict[str, dict[Role, frozenset[str]]] = {
     "mutate": dict.fromkeys((Role.RESPONDER, Role.RELEASE_MANAGER), WORKING),
     "tune.approve": dict.fromkeys(W, IN_SLACK),
     "pause": dict.fromkeys(READERS, WORKING),
-    **dict.fromkeys(("resume", "break-glass.review", "restore"), {Role.ADMIN: WORKING}),
-    **dict.fromkeys(("audit.export", "audit.verify", "audit.serve", "audit.reconcile"), dict.fromkeys(AUDITORS, READING)),
+    **{name: {Role.ADMIN: WORKING} for name in ("resume", "break-glass.review", "restore")},
+    **dict.fromkeys(
+        ("audit.export", "audit.verify", "audit.serve", "audit.reconcile"), dict.fromkeys(AUDITORS, READING)
+    ),
     "incident.open": dict.fromkeys(W, EVERYWHERE),
     "incident.note": dict.fromkeys(READERS, WORKING) | {Role.MEMBER: frozenset({"incident"})},
     "checklist": dict.fromkeys(READERS, WORKING),

@@ -51,7 +51,7 @@ def test_all_mistakes_of_all_pages_are_reported_at_once(folder: Path) -> None:
     _edit(folder / "a-rate-limit.md", "`contention_fallback`", "`contention`")
     _edit(folder / "a-rate-limit.md", "1. **read:**", "1. **look:**")
     _edit(folder / "canary.md", "reliability:canary --", "reliability:canry --")
-    _edit(folder / "c-bulkhead.md", "full = 0.95", 'full = "much"')
+    _edit(folder / "c-bulkhead.md", "full = 0.9", 'full = "much"')
 
     errors = _broken(folder).errors
 

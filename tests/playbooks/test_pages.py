@@ -1,7 +1,8 @@
 """Every page says what its section of the runbook says: none missing, none contradicted, in its order.
 
 ``tests/data/facts/<page>.json`` lists the facts of the section: `` `code` `` stands for a span, ``=line`` for a line of a
-command block, anything else for words (a regular expression, any case).
+command block, anything else for words (a regular expression, any case). ``code`` lists what the notes say where Sendcat
+does something else than the runbook's words ("Runbook against code"), ``figures`` every number a page may give.
 """
 
 from __future__ import annotations
@@ -86,6 +87,32 @@ def test_a_page_contradicts_no_figure_of_the_runbook(book: Book, name: str) -> N
 
 DRILL_AND_SNAPSHOT = ("npm run reliability:drill -- --quick=true", "npm run reliability:snapshot")
 """The lines for "quick drill" and "snapshot", which the runbook says in words in some places."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_notes_say_where_the_code_differs_from_the_words(book: Book, name: str) -> None:
+    """The truth beside the runbook's words: each row of "Runbook against code" stands in a note of its page."""
+    rows = [row.strip().lstrip(">").strip() for row in book.pages[name].text.splitlines() if row.lstrip()[:1] == ">"]
+    notes = " ".join(rows)
+
+    for fact in _facts(name)["code"]:  # type: ignore[attr-defined]
+        assert re.search(f"(?i){fact}", notes), f"no note of {name} says {fact!r}"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_page_gives_no_number_that_the_section_does_not_give(book: Book, name: str) -> None:
+    """Outside notes, code, lines and the baseline table."""
+    said = re.sub(r"```.*?```|`[^`]*`|(?m:^\|[^\n]*$)|(?m:^\s*\d+\. )", "", _said(book.pages[name]), flags=re.DOTALL)
+
+    figures = _facts(name)["figures"]
+    assert sorted(re.findall(r"\d{4}-\d\d-\d\d|\d+(?:\.\d+)?%?", said)) == sorted(figures)  # type: ignore[call-overload]
+
+
+def test_the_baseline_is_the_runbooks(book: Book) -> None:
+    table = [row for row in book.text("core-commands").splitlines() if row.startswith("| `/api/")]
+
+    found = [[cell.strip(" `") for cell in row.strip("|").split("|")] for row in table]
+    assert found == _facts("core-commands")["baseline"]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -64,8 +64,8 @@ async def test_a_newcomer_types_triage_and_reads_the_card(stage: Stage) -> None:
         assert await page.get_by_role("cell", name="/api/chat").count() == 1
 
         await page.get_by_role("button", name="Open playbook F").click()
-        await page.get_by_text("Only visible to you").first.wait_for(timeout=10_000)
-        await page.get_by_text("Playbook F: Tool queue backlog").first.wait_for()
+        await page.get_by_text("Playbook F FIRED: Tool queue backlog").first.wait_for(timeout=15_000)
+        await page.get_by_role("button", name="Propose TOOL_JOB_RUNMAX_WEB 3").first.wait_for()
 
 
 async def test_a_visitor_is_told_who_may(stage: Stage) -> None:

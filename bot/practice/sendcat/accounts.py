@@ -35,6 +35,8 @@ class Accounts:
         self.threads: dict[str, Thread] = {}
         self.tokens_expired = False
         """Every session is over, as when a pool file has grown old."""
+        self.valid_users: int | None = None
+        """Only the sessions of so many accounts, the oldest, still hold; None: all do."""
 
     def sign_up(self, label: str, email: str, now_ms: int, *, token: str | None = None) -> User:
         """Create an account with a session and a thread."""
@@ -45,7 +47,10 @@ class Accounts:
         return user
 
     def authenticate(self, token: str) -> User | None:
-        return None if self.tokens_expired else self._by_token.get(token)
+        user = None if self.tokens_expired else self._by_token.get(token)
+        if user is None or self.valid_users is None:
+            return user
+        return user if user in list(self._by_token.values())[: self.valid_users] else None
 
     def create_thread(
         self,

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from bot.sendcat.load.credentials import drill_secrets
 from bot.sendcat.load.parent import drill
 from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets, ScenarioPlan
-from bot.sendcat.load.planning import drill_secrets, plan_drill
+from bot.sendcat.load.planning import AboveCeiling, DrillOptions, plan_drill
 
 __all__ = [
+    "AboveCeiling",
+    "DrillOptions",
     "DrillPlan",
     "DrillProgress",
     "DrillSecrets",

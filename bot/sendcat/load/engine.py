@@ -7,20 +7,20 @@ the generator measures itself, so that its own slowness is never taken for the t
 from __future__ import annotations
 
 import asyncio
-from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bot.clock import Clock
-from bot.sendcat.brake import Brake, Budget, ErrorBudget, Halt
+from bot.sendcat.brake import Brake, Budget, ErrorBudget, Halt, Why
 from bot.sendcat.dial import Origin, Resolve, checked_addresses, resolve, tls_context
 from bot.sendcat.load.bodies import Build, builder
+from bot.sendcat.load.measured import Measured, Window
 from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets, ScenarioPlan
+from bot.sendcat.load.share import Share
 from bot.sendcat.load.stage import ClosedStage, OpenStage, Stage, StreamStage
 from bot.sendcat.load.stream import ChatStream
 from bot.sendcat.load.wire import Job, Pool
-from slo.measure import histogram, percentile
+from slo.measure import histogram
 from slo.profiles import StagePlan
 from slo.scenarios import CHAT, endpoint
 from slo.summary import StageRun
@@ -30,37 +30,24 @@ SWEEP_S = 0.02
 GRACE_S = 1.2
 """After a stop, answers that are on their way may still arrive for this long; then every socket is closed."""
 PROGRESS_S = 0.25
-MAX_LAG_S = 0.1
-"""More than one in twenty requests sent (or loop turns made) later than this by our own fault: the run is void."""
+PART_PROGRESS_S = 0.1
+"""With several processes the master keeps the error budget, so they tell more often."""
 
 WEBHOOK_S = 15.0
 CHAT_S = 60.0
 CHAT_IDLE_S = 20.0
 
 
-@dataclass
-class Measured:
-    """What came out: stages of each scenario as far as they ran, and the generator's look at itself."""
-
-    stages: dict[str, list[StageRun]] = field(default_factory=dict)
-    halt: Halt | None = None
-    cut_off: int = 0
-    """Requests on their way that a stop cut off; they are in no tally."""
-    own_lag_ms: array[float] = field(default_factory=lambda: array("d"))
-    loop_lag_ms: array[float] = field(default_factory=lambda: array("d"))
-
-    @property
-    def bottleneck(self) -> str:
-        """Why the generator was too slow; empty when it was not."""
-        for lags, word in ((self.own_lag_ms, "sent"), (self.loop_lag_ms, "read")):
-            p95 = percentile(lags, 95)
-            if p95 > MAX_LAG_S * 1000:
-                return f"the generator {word} late: p95 {p95:.0f} ms, allowed {MAX_LAG_S * 1000:.0f} ms"
-        return ""
+Starts = Callable[[int], Awaitable[float]]
+"""From the number of a stage to the moment (monotonic seconds) at which all processes begin it."""
 
 
 class Engine:
-    """One drill. Build it inside the running loop, then `run`."""
+    """One drill, or one process's share of it. Build it inside the running loop, then `run`.
+
+    ``zero`` is the monotonic moment from which samples count, the same in all processes. With a share the error
+    budget is the master's: it gets the counts of each scenario by ``on_window``.
+    """
 
     def __init__(
         self,
@@ -72,6 +59,10 @@ class Engine:
         *,
         resolver: Resolve = resolve,
         tls: Any = None,
+        share: Share | None = None,
+        zero: float | None = None,
+        starts: Starts | None = None,
+        on_window: Callable[[Window], None] = lambda _: None,
     ) -> None:
         self.plan = plan
         self._secrets = secrets
@@ -82,7 +73,13 @@ class Engine:
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self.now = clock.monotonic
-        self.zero = self.now()
+        self._born = self.now()
+        self.zero = self._born if zero is None else zero
+        self.share = share or Share()
+        self._starts = starts
+        self._on_window = on_window
+        self._window: Window | None = None
+        self._stages_begun = 0
         self.measured = Measured()
         self._pool: Pool | None = None
         self._stage: Stage | None = None
@@ -132,28 +129,33 @@ class Engine:
         self._scenario = name
         self._build = builder(name, self.plan, self._secrets)
         self._p95 = histogram(())
-        slo = self.plan.baseline.endpoint(endpoint(name))
-        self._budget = (
-            ErrorBudget(Budget(slo.max_five_xx_rate, slo.max_network_error_rate, slo.max_p95_ms), name) if slo else None
-        )
+        self._budget = scenario_budget(self.plan, name)
+        self._window = None if self.share.whole else Window(name)
         runs = self.measured.stages.setdefault(name, [])
         if scenario.streams is not None:
             ramp, sustain = (self._tally(name, stage, stage == "ramp") for stage in ("ramp", "sustain"))
-            stage: Stage = StreamStage(self, scenario.streams, ramp, sustain)
-            ramp_plan = StagePlan("ramp", scenario.streams.streams, duration_ms=scenario.streams.ramp_ms, warmup=True)
-            held = StagePlan("sustain", scenario.streams.streams, duration_ms=scenario.streams.sustain_ms)
-            runs += [StageRun(ramp_plan, ramp), StageRun(held, sustain)]
-            await self._run_stage(stage)
+            streams = scenario.streams
+            ramp_plan = StagePlan("ramp", streams.streams, duration_ms=streams.ramp_ms, warmup=True)
+            held = StagePlan("sustain", streams.streams, duration_ms=streams.sustain_ms)
+            runs += [StageRun(ramp_plan, ramp, "streams"), StageRun(held, sustain, "streams")]
+            stage = await self._run_stage(lambda began: StreamStage(self, streams, ramp, sustain, began, self.share))
+            if isinstance(stage, StreamStage):
+                stage.look()
+                self.measured.open_counts = stage.open_counts
             return
         for plan in scenario.stages:
             if self._brake.look() is not None:
                 return
-            tally = self._tally(name, plan.name, plan.warmup)
-            runs.append(StageRun(plan, tally))
-            by_plan = self.plan.mode == "open" and plan.per_second is not None
-            kind = OpenStage if by_plan else ClosedStage
-            await self._run_stage(kind(self, plan, tally, self.plan.cap(name, plan)))
-            await self._pause(plan.pause_ms / 1000)
+            await self._planned_stage(name, plan, runs)
+
+    async def _planned_stage(self, name: str, plan: StagePlan, runs: list[StageRun]) -> None:
+        tally = self._tally(name, plan.name, plan.warmup)
+        by_plan = self.plan.mode == "open" and plan.per_second is not None
+        runs.append(StageRun(plan, tally, "open" if by_plan else "closed"))
+        cap = self.plan.cap(name, plan)
+        kind = OpenStage if by_plan else ClosedStage
+        await self._run_stage(lambda began: kind(self, plan, tally, cap, began, self.share))
+        await self._pause(plan.pause_ms / 1000)
 
     async def _quiet(self) -> None:
         """Wait until every socket is closed; the transports need one turn of the loop for it."""
@@ -166,11 +168,30 @@ class Engine:
         self._tallies[scenario, stage] = tally
         return tally
 
-    async def _run_stage(self, stage: Stage) -> None:
-        self._stage = stage
+    async def _run_stage(self, build: Callable[[float], Stage]) -> Stage | None:
+        """Run one stage from the moment on that all processes share; None when the brake came first."""
+        began = await self._begin()
+        if began is None:
+            return None
+        self._stage = stage = build(began)
         stage.start()
         await stage.over
         self._stage = None
+        return stage
+
+    async def _begin(self) -> float | None:
+        number, self._stages_begun = self._stages_begun, self._stages_begun + 1
+        if self._starts is None:
+            return self.now()
+        told = asyncio.ensure_future(self._starts(number))
+        try:
+            while self._brake.look() is None:
+                await asyncio.wait({told}, timeout=0.05)
+                if told.done():
+                    return told.result()
+        finally:
+            told.cancel()
+        return None
 
     async def _pause(self, seconds: float) -> None:
         until = self.now() + seconds
@@ -185,9 +206,9 @@ class Engine:
     def send(self, index: int, planned_at: float, tally: StageTally) -> bool:
         assert self._pool is not None
         assert self._build is not None
-        if self._brake.check(self._sent - self._done) is not None:
-            return False
         chat = tally.scenario == CHAT
+        if self._brake.check(self._sent - self._done) is not None or self._above_ceiling(chat):
+            return False
         payload, user = self._build(index, self._clock.now_ms())
         job = Job(
             tally.scenario,
@@ -205,6 +226,15 @@ class Engine:
         self._pool.send(job)
         return True
 
+    def _above_ceiling(self, chat: bool) -> bool:
+        """Whatever the plan says, no more than the target's ceiling is ever open (R16)."""
+        ceilings = self.plan.ceilings
+        most = ceilings.streams if chat else ceilings.in_flight
+        if most is None or self._sent - self._done < max(1, self.share.count(most)):
+            return False
+        self._brake.halt(Halt(Why.CEILING, f"{most} {'open streams' if chat else 'requests in flight'}"))
+        return True
+
     def _finished(self, job: Job) -> None:
         self._done += 1
         sample = job.sample(self.zero)
@@ -214,10 +244,13 @@ class Engine:
         latency_ms = sample.finished_ms - sample.planned_ms
         if sample.succeeded:
             self._p95.record_value(max(1, min(120_000_000, round(latency_ms * 1000))))
-        if self._budget is not None:
-            self._budget.note(self.now(), latency_ms, sample.status if sample.answered else None)
+        status = sample.status if sample.answered else None
+        if self._window is not None and self._budget is not None:
+            self._window.note(latency_ms > self._budget.slow_ms, status)
+        elif self._budget is not None:
+            self._budget.note(self.now(), latency_ms, status)
         if self._stage is not None:
-            self._stage.ended()
+            self._stage.ended(sample.succeeded)
 
     # Watching
 
@@ -237,21 +270,27 @@ class Engine:
                 self._stage.stop()
         if self._stopped_at is not None and now - self._stopped_at > GRACE_S:
             self._cut_off()
+        if isinstance(self._stage, StreamStage):
+            self._stage.look()
         if now >= self._next_progress:
-            self._next_progress = now + PROGRESS_S
+            self._next_progress = now + (PROGRESS_S if self.share.whole else PART_PROGRESS_S)
             self._tell()
 
     def _over_budget(self, now: float) -> Halt | None:
-        if self._budget is None or self._pool is None:
+        if self._budget is None or self._window is not None:
             return None
-        before = now - self._budget.slow_ms / 1000
-        overdue = sum(1 for job in self._pool.jobs() if job.planned_at < before and job.scenario == self._scenario)
-        if isinstance(self._stage, OpenStage):
-            overdue += self._stage.overdue(before)
-        halt = self._budget.verdict(now, overdue)
+        halt = self._budget.verdict(now, self._overdue(now))
         if halt is not None:
             self._brake.halt(halt)
         return self._brake.halted
+
+    def _overdue(self, now: float) -> int:
+        """Requests that are open, or wait for a place, for longer than twice the latency limit."""
+        assert self._pool is not None
+        assert self._budget is not None
+        before = now - self._budget.slow_ms / 1000
+        overdue = sum(1 for job in self._pool.jobs() if job.planned_at < before and job.scenario == self._scenario)
+        return overdue + (self._stage.overdue(before) if isinstance(self._stage, OpenStage) else 0)
 
     def _cut_off(self) -> None:
         """Close everything; requests on their way are forgotten, since not the target ended them."""
@@ -264,7 +303,11 @@ class Engine:
             stage.stop()
 
     def _tell(self) -> None:
-        elapsed = self.now() - self.zero
+        if self._window is not None and self._budget is not None:
+            full, self._window = self._window, Window(self._scenario)
+            full.overdue = self._overdue(self.now())
+            self._on_window(full)
+        elapsed = self.now() - self._born
         p95 = self._p95.get_value_at_percentile(95) / 1000 if self._p95.get_total_count() else None
         self._on_progress(
             DrillProgress(
@@ -279,10 +322,14 @@ class Engine:
                 remaining_s=round(max(0.0, self.plan.duration_ms / 1000 - elapsed), 3),
                 rate=round(self._sent / elapsed, 2) if elapsed > 0 else 0.0,
                 p95_ms=round(p95, 1) if p95 is not None else None,
+                open_streams=isinstance(self._stage, StreamStage),
             )
         )
 
 
-def stage_runs(measured: Measured) -> dict[str, Sequence[StageRun]]:
-    """The stages that were begun, for `slo.summary.drill_report`."""
-    return {name: runs for name, runs in measured.stages.items() if runs}
+def scenario_budget(plan: DrillPlan, scenario: str) -> ErrorBudget | None:
+    """What this scenario may look like before the load is taken off; None when the baseline promises nothing."""
+    slo = plan.baseline.endpoint(endpoint(scenario))
+    if slo is None:
+        return None
+    return ErrorBudget(Budget(slo.max_five_xx_rate, slo.max_network_error_rate, slo.max_p95_ms), scenario)

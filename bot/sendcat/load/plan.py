@@ -70,6 +70,9 @@ class DrillPlan(_Frozen):
     min_unique_coverage: float | None = None
     min_unique_users: int = 0
     consume_body: bool = False
+    processes: int = 1
+    approval: str | None = None
+    """The decision that raised the ceilings, if one did."""
     ceilings: Ceilings = Ceilings()
     baseline: Baseline
 
@@ -170,3 +173,5 @@ class DrillProgress:
     remaining_s: float
     rate: float
     p95_ms: float | None = None
+    open_streams: bool = False
+    """Whether what is in flight are the streams of a milestone, which are held open."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import resource
 from collections.abc import Iterable
+from typing import TypedDict
 
-from pydantic import ValidationError
-
-from bot.config import Ceilings, PoolUser, Target
-from bot.errors import Broken, Refused, Unknown
-from bot.sendcat.load.plan import ChatUser, DrillPlan, DrillSecrets, Mode, ScenarioPlan
+from bot.config import Ceilings, Target
+from bot.errors import Refused, Unknown
+from bot.sendcat.load.credentials import drill_secrets, what_to_set
+from bot.sendcat.load.plan import DrillPlan, DrillSecrets, Mode, ScenarioPlan
+from bot.sendcat.load.share import MOST_PROCESSES
 from slo.errors import SloError
 from slo.errors import Unknown as UnknownName
+from slo.original import limits
 from slo.policy import Baseline
 from slo.policy import load as load_policy
 from slo.pool import DEFAULT_STRIDE, Rotation, rotation
@@ -21,61 +22,27 @@ from slo.profiles import Profile, Scale
 from slo.profiles import profile as profile_named
 from slo.scenarios import CHAT, select
 
-MAX_POOL_BYTES = 16 << 20
+
+class AboveCeiling(Refused):
+    """A ceiling that a release manager may raise for this one drill."""
+
+
 SPARE_FILES = 200
 """Open files that are not load connections."""
 
 
-def drill_secrets(target: Target) -> DrillSecrets:
-    """The target's own credentials for a drill (R15). Raises `Broken` for a pool file that cannot be used."""
-    users, pooled = _chat_users(target)
-    return DrillSecrets(
-        gmail_token=target.gmail_token.get_secret_value() if target.gmail_token else None,
-        whatsapp_secret=target.whatsapp_secret.get_secret_value() if target.whatsapp_secret else None,
-        chat_users=users,
-        pooled=pooled,
-    )
+class DrillOptions(TypedDict, total=False):
+    """The wishes of a drill beyond profile and scenarios, as `plan_drill` takes them."""
 
-
-def _chat_users(target: Target) -> tuple[tuple[ChatUser, ...], bool]:
-    """The pool wins over the single token, as in the original."""
-    if target.chat_pool_file is not None:
-        return _pool(target), True
-    if target.chat_token is not None and target.chat_thread_id:
-        return (ChatUser(target.chat_token.get_secret_value(), target.chat_thread_id),), False
-    return (), False
-
-
-def _pool(target: Target) -> tuple[ChatUser, ...]:
-    file = target.chat_pool_file
-    assert file is not None
-
-    def broken(why: str) -> Broken:
-        return Broken(
-            f"The chat pool {file} of target {target.name} cannot be used: {why}.",
-            then="make one with `sendcat pool`, or correct chat_pool_file in sendcat.toml",
-        )
-
-    try:
-        if file.stat().st_size > MAX_POOL_BYTES:
-            raise broken("it is larger than 16 MiB")
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise broken(error.strerror or type(error).__name__) from None
-    except (ValueError, RecursionError):
-        raise broken("it is not JSON") from None
-    if not isinstance(entries, list) or not entries:
-        raise broken("it is not a list with at least one user")
-    users = []
-    for number, entry in enumerate(entries, 1):
-        if isinstance(entry, dict) and "authToken" not in entry and "token" in entry:
-            entry = {**entry, "authToken": entry["token"]}
-        try:
-            user = PoolUser.model_validate(entry)
-        except ValidationError:
-            raise broken(f"entry {number} needs authToken and threadId") from None
-        users.append(ChatUser(user.auth_token.get_secret_value(), user.thread_id))
-    return tuple(users)
+    mode: Mode
+    scale: Scale | None
+    rotation_mode: str
+    rotation_stride: int
+    rotation_seed: str | None
+    min_unique_coverage: float | None
+    min_unique_users: int
+    original_scale: bool
+    processes: int
 
 
 def plan_drill(
@@ -92,23 +59,29 @@ def plan_drill(
     min_unique_coverage: float | None = None,
     min_unique_users: int = 0,
     original_scale: bool = False,
+    processes: int = 1,
     ceilings: Ceilings | None = None,
+    approval: str | None = None,
     secrets: DrillSecrets | None = None,
     baseline: Baseline | None = None,
 ) -> DrillPlan:
     """What a drill on this target will do.
 
     ``quick`` is the flag ``--quick=true``, which overrides the profile. ``original_scale`` runs a milestone with the
-    original's 40/80/160 workers instead of its true number of streams. ``ceilings`` are raised ones that were
-    approved. Raises `Unknown` for a name that does not exist (with the nearest), `Refused` naming the ceiling that
-    the plan would break, `Broken` for an unusable chat pool.
+    original's 40/80/160 workers instead of its true number of streams, as does ``mode="closed"``. ``processes``
+    is how many load processes share the work. ``ceilings`` are raised ones that ``approval`` allowed. Raises `Unknown`
+    for a name that does not exist (with the nearest), `Refused` naming the ceiling that the plan would break, `Broken`
+    for an unusable chat pool.
     """
     chosen, names, mode_of_rotation = _names(profile if not quick else "quick", scenarios, rotation_mode)
     held = secrets if secrets is not None else drill_secrets(target)
     factors = scale or Scale()
-    by_name = {name: _scenario(chosen, name, factors, held, target, original_scale) for name in names}
     if rotation_stride < 1 or min_unique_users < 0:
         raise Unknown("The rotation stride is at least 1 and the number of unique users at least 0.")
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise Unknown(f"--processes is 1 to {MOST_PROCESSES}.", then="--processes=2")
+    true_scale = mode == "open" and not original_scale
+    by_name = {name: _scenario(chosen, name, factors, held, target, true_scale) for name in names}
     plan = DrillPlan(
         target=target.name,
         site_url=target.site_url,
@@ -126,11 +99,42 @@ def plan_drill(
         min_unique_coverage=min_unique_coverage,
         min_unique_users=min_unique_users,
         consume_body=chosen.consume_body,
+        processes=processes,
+        approval=approval,
         ceilings=ceilings or target.limits,
         baseline=baseline or load_policy(Baseline),
     )
     _within(plan, target)
+    _reachable(plan, target, held)
     return plan
+
+
+def _reachable(plan: DrillPlan, target: Target, secrets: DrillSecrets) -> None:
+    """A coverage of the pool that the rotation can never reach is said before the load, not after it."""
+    selector = plan.selector(len(secrets.chat_users))
+    if not plan.pool_size or selector is None or all(item.name != CHAT for item in plan.scenarios):
+        return
+    needed = plan.min_unique_coverage
+    if needed is None:
+        needed = limits(plan.profile, CHAT).min_unique_pool_coverage or 0.0
+    least = max(math.ceil(needed * plan.pool_size - 1e-9), plan.min_unique_users)
+    if least <= selector.reach:
+        return
+    if plan.pool_size < least:
+        raise Refused(
+            f"The chat pool of {target.name} has {plan.pool_size} users; at least {least} are asked for.",
+            rule="a check that cannot pass is said before the load",
+            then=f"sendcat pool --count={least}, or lower --chat-min-unique-users",
+        )
+    stride = next(
+        n for n in range(selector.stride, selector.stride + plan.pool_size) if math.gcd(n, plan.pool_size) == 1
+    )
+    raise Refused(
+        f"With stride {selector.stride} only {selector.reach} of {plan.pool_size} pool users are ever chosen;"
+        f" at least {least} are asked for.",
+        rule="a stride that shares a factor with the size of the pool leaves users out",
+        then=f"--chat-rotation-stride={stride}",
+    )
 
 
 def _names(
@@ -150,17 +154,13 @@ def _names(
 
 
 def _scenario(
-    profile: Profile, name: str, scale: Scale, secrets: DrillSecrets, target: Target, original_scale: bool
+    profile: Profile, name: str, scale: Scale, secrets: DrillSecrets, target: Target, true_scale: bool
 ) -> ScenarioPlan:
     if name != CHAT:
         return ScenarioPlan(name=name, stages=profile.stages(name))
     if not secrets.chat_users:
-        return ScenarioPlan(
-            name=name,
-            skipped=f"no chat credentials: set chat_pool_file, or chat_token_env and chat_thread_id,"
-            f" of [target.{target.name}] in sendcat.toml",
-        )
-    if profile.streams is not None and not original_scale:
+        return ScenarioPlan(name=name, skipped=what_to_set(target))
+    if profile.streams is not None and true_scale:
         return ScenarioPlan(name=name, streams=scale.streams(profile.streams))
     return ScenarioPlan(name=name, stages=profile.stages(name, scale))
 
@@ -181,19 +181,29 @@ def _within(plan: DrillPlan, target: Target) -> None:
         asked = scenario.streams.streams if scenario.streams else max(stage.workers for stage in scenario.stages)
         if ceiling is not None and asked > ceiling:
             raise _over(target, word, asked, ceiling)
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        if files != resource.RLIM_INFINITY and asked + SPARE_FILES > files:
-            raise Refused(
-                f"{asked} open connections do not fit: this machine allows {files} open files for each process.",
-                rule="the limits of the machine are checked before the start",
-                then="raise the limit (ulimit -n), or take a smaller profile",
-            )
+        _fits_machine(asked, plan.processes)
+
+
+def _fits_machine(asked: int, processes: int) -> None:
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or math.ceil(asked / processes) + SPARE_FILES <= files:
+        return
+    enough = math.ceil(asked / max(1, files - SPARE_FILES))
+    raise Refused(
+        f"{asked} open connections do not fit: this machine allows {files} open files for each process.",
+        rule="the limits of the machine are checked before the start",
+        then=f"--processes={enough}" if enough <= MOST_PROCESSES else "raise the limit (ulimit -n)",
+    )
 
 
 def _over(target: Target, what: str, asked: int, ceiling: int) -> Refused:
     words = {"requests": "requests", "minutes": "minutes", "streams": "open streams", "in_flight": "requests in flight"}
-    return Refused(
+    most = target.approvable.model_dump().get(what)
+    may_ask = what in ("streams", "minutes") and target.needs_approval and (most is None or asked <= most)
+    kind = AboveCeiling if may_ask else Refused
+    then = "have it approved: sendcat drill ceiling, with the flags of this drill" if may_ask else ""
+    return kind(
         f"This drill plans {asked} {words[what]}; the ceiling of {target.name} ({target.environment}) is {ceiling}.",
         rule=f"ceiling `{what}` of the target (R16; VERDICTS, Profiles)",
-        then=f"take a smaller profile, or have `{what}` under [target.{target.name}.ceilings] approved",
+        then=then or f"take a smaller profile, or set `{what}` under [target.{target.name}.ceilings]",
     )

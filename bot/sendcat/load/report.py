@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bot.sendcat.brake import Halt, ended
-from bot.sendcat.load.engine import Measured, stage_runs
+from bot.sendcat.load.measured import Measured
 from bot.sendcat.load.plan import DrillPlan
+from bot.sendcat.load.stage import LOOK_EVERY_S
 from slo.measure import percentile
-from slo.reports import DrillReport, Ended
-from slo.summary import Run, drill_report, generator_of
+from slo.reports import DrillReport, Ended, Held
+from slo.summary import Run, drill_report, generator_of, held_streams
 
 
 def report_of(plan: DrillPlan, measured: Measured, started_ms: int, finished_ms: int) -> DrillReport:
@@ -15,8 +16,8 @@ def report_of(plan: DrillPlan, measured: Measured, started_ms: int, finished_ms:
     halt = measured.halt
     if halt is not None and measured.cut_off:
         halt = Halt(halt.reason, f"{halt.detail}; {measured.cut_off} requests on their way were cut off")
-    stages = stage_runs(measured)
-    generator = generator_of(stages)
+    stages = measured.begun
+    generator = generator_of(stages).model_copy(update={"processes": measured.processes})
     if measured.bottleneck:
         generator = generator.model_copy(update={"bottleneck": True, "reason": measured.bottleneck})
     if measured.loop_lag_ms:
@@ -29,7 +30,17 @@ def report_of(plan: DrillPlan, measured: Measured, started_ms: int, finished_ms:
         ended=ended(halt, finished_ms),
         generator=generator,
         skipped=plan.skipped,
+        held=_held(plan, measured),
     )
+
+
+def _held(plan: DrillPlan, measured: Measured) -> Held | None:
+    """The streams that a milestone held; None for every other drill."""
+    streams = next((item.streams for item in plan.scenarios if item.streams is not None), None)
+    if streams is None:
+        return None
+    first, last = (round(ms / 1000 / LOOK_EVERY_S) for ms in (streams.ramp_ms, streams.ramp_ms + streams.sustain_ms))
+    return held_streams(streams, measured.open_counts[first:last], max(measured.open_counts, default=0))
 
 
 def run_of(plan: DrillPlan, started_ms: int, finished_ms: int) -> Run:

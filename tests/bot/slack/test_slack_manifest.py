@@ -76,19 +76,24 @@ def test_every_method_in_use_has_its_scope() -> None:
     assert have - needed - by_events == {"commands", "chat:write.public"}
 
 
-_WITHOUT_SCOPE = {"auth_test", "bots_info", "apps_connections_open", "is_connected"}
+_WITHOUT_SCOPE = {
+    *("auth_test", "bots_info", "apps_connections_open", "is_connected", "chat_getPermalink"),
+    *("views_open", "views_publish"),
+}
 _METHODS = {
     "chat_postMessage": "chat.postMessage",
     "chat_postEphemeral": "chat.postEphemeral",
     "users_info": "users.info",
     "usergroups_users_list": "usergroups.users.list",
+    "pins_add": "pins.add",
+    "pins_remove": "pins.remove",
     "files_getUploadURLExternal": "files.getUploadURLExternal",
     "files_completeUploadExternal": "files.completeUploadExternal",
 }
 
 
 def test_every_declared_kind_has_a_listener_and_back() -> None:
-    """One listener each for commands, buttons, forms and events; the manifest asks for exactly those."""
+    """One listener each for commands, buttons, forms, shortcuts and events; the manifest asks for exactly those."""
 
     class Recorder:
         def __init__(self) -> None:
@@ -102,7 +107,7 @@ def test_every_declared_kind_has_a_listener_and_back() -> None:
             return register
 
     recorder = Recorder()
-    listeners = Listeners(None, None, Identity(), SystemClock())  # type: ignore[arg-type]
+    listeners = Listeners(None, None, Identity(), SystemClock(), None)  # type: ignore[arg-type]
     listeners.register(recorder)  # type: ignore[arg-type]
     kinds = [kind for kind, _ in recorder.found]
     made = manifest(COMMANDS)
@@ -111,17 +116,16 @@ def test_every_declared_kind_has_a_listener_and_back() -> None:
     assert declared == [what for kind, what in recorder.found if kind == "command"] == [COMMAND]
     events = [what for kind, what in recorder.found if kind == "event"]
     assert events == made["settings"]["event_subscriptions"]["bot_events"] == sorted(EVENTS)
-    assert (kinds.count("action"), kinds.count("view"), kinds.count("error")) == (1, 1, 1)
+    assert [kinds.count(kind) for kind in ("action", "view", "shortcut", "error")] == [1, 1, 1, 1]
     assert made["settings"]["interactivity"]["is_enabled"] is True
-    assert "shortcuts" not in made["features"]
-    assert "shortcut" not in kinds
+    assert made["features"]["app_home"]["home_tab_enabled"] is True
 
 
 def test_bolt_takes_the_listeners() -> None:
     app = AsyncApp(client=AsyncWebClient(token="xoxb-x"), signing_secret="x")
-    Listeners(None, None, Identity(), SystemClock()).register(app)  # type: ignore[arg-type]
+    Listeners(None, None, Identity(), SystemClock(), None).register(app)  # type: ignore[arg-type]
 
-    assert len(app._async_listeners) == 4
+    assert len(app._async_listeners) == 4 + len(EVENTS)
 
 
 def test_yaml_says_the_same() -> None:

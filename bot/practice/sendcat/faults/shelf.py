@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.practice.sendcat.deployment import Deployment
-from bot.practice.sendcat.faults import bulkhead, circuit, rate_limit, rest, tool_queue
+from bot.practice.sendcat.faults import bulkhead, cached, circuit, decision, rate_limit, replay, tool_queue
 from bot.practice.sendcat.faults.stage import Fault, Option, Stage
 from bot.practice.sendcat.traffic import Background, Traffic
 
@@ -13,8 +13,10 @@ ALL: tuple[Fault, ...] = (
     *rate_limit.FAULTS,
     *circuit.FAULTS,
     *bulkhead.FAULTS,
-    *rest.FAULTS,
+    *replay.FAULTS,
+    *cached.FAULTS,
     *tool_queue.FAULTS,
+    *decision.FAULTS,
 )
 
 

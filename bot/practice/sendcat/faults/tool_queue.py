@@ -9,7 +9,7 @@ from bot.practice.sendcat.faults.stage import Fault, Option, Stage
 from bot.practice.sendcat.jobs import WEB
 from bot.practice.sendcat.tables import ToolJob
 from bot.practice.sendcat.upstreams import Health
-from bot.practice.sendcat.workers import Drain
+from bot.practice.sendcat.workers import PROVIDER_OF, Drain
 
 SLOW_SEARCH_MS = (6_900, 7_100)
 LANES = 2
@@ -54,31 +54,35 @@ def _busy_lanes(stage: Stage, *, ceiling: int, period_ms: int, for_ms: int) -> N
 
 
 def _backlog(stage: Stage, options: dict[str, Option]) -> None:
-    """78 jobs queued, the oldest 240 s, two running, 26 dead letters; as many come as two at a time can do."""
+    """78 jobs queued, the oldest 240 s, two running, 26 dead letters; as many come as two at a time can do.
+
+    Options: how many are ``queued`` (80 is the cap, where chats are refused), and how many are ``dead``.
+    """
+    count = int(options.get("queued", 78))
     _slow_search(stage, SLOW_SEARCH_MS, for_ms=0)
     stage.rest("jobs")
-    for number in range(26):
+    for number in range(int(options.get("dead", 26))):
         _job(stage, f"dead {number}", "dead_letter", age_ms=1_200_000 - number * 20_000)
     for number in range(LANES):
         _job(stage, f"first {number}", "queued", age_ms=240_001)
-    for number in range(78 - LANES):
+    for number in range(count - LANES):
         _job(stage, f"waiting {number}", "queued", age_ms=240_000 - number * 3_000)
-    _busy_lanes(stage, ceiling=78, period_ms=3_000, for_ms=0)
+    _busy_lanes(stage, ceiling=count, period_ms=3_000, for_ms=0)
     stage.monitors()
 
 
 def _no_drain(stage: Stage, options: dict[str, Option]) -> None:
-    """Workers free, search sound, no traffic: nothing moves until somebody drains."""
+    """Workers free, search sound, no traffic: ``jobs`` (nine) do not move until somebody drains."""
     stage.rest("jobs")
-    for number in range(9):
+    for number in range(int(options.get("jobs", 9))):
         _job(stage, f"left over {number}", "queued", age_ms=900_000 - number * 1_000)
     stage.monitors()
 
 
 def _leaked_slots(stage: Stage, options: dict[str, Option]) -> None:
-    """Six of six worker slots belong to nobody; they end with their lease, after a minute."""
+    """Six of six worker slots belong to nobody; they end with their lease, after a minute. ``jobs`` (12) wait."""
     stage.rest("jobs")
-    for number in range(12):
+    for number in range(int(options.get("jobs", 12))):
         _job(stage, f"stuck {number}", "queued", age_ms=300_000 - number * 1_000)
     bulkheads = stage.on.bulkheads
     for number in range(bulkheads.limit(WORKER)):
@@ -88,12 +92,13 @@ def _leaked_slots(stage: Stage, options: dict[str, Option]) -> None:
 
 
 def _upstream(stage: Stage, options: dict[str, Option]) -> None:
-    """The search provider is down: each job fails twice, waits in between, and ends in the dead letters."""
-    upstream = stage.on.upstreams[SERPER]
+    """The provider of a ``tool`` is down: each job fails twice, waits in between, and ends in the dead letters."""
+    tool = str(options.get("tool", WEB))
+    upstream = stage.on.upstreams[PROVIDER_OF[tool]]
     stage.rest("jobs")
     stage.on.agenda.at(stage.now_ms - 5 * 60_000, lambda _: upstream.fail(Health("status", status=503)))
     stage.undo.append(upstream.heal)
-    stage.repeat(4_000, stage.traffic.job, for_ms=5 * 60_000)
+    stage.repeat(int(options.get("period_ms", 4_000)), lambda at: stage.traffic.job(at, tool), for_ms=5 * 60_000)
     stage.monitors()
 
 

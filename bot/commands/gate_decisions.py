@@ -1,0 +1,241 @@
+"""``gate approve|reject|revoke|waive|status|verify-passport``: the decision on a gate, and what a pipeline asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import field_validator
+
+from bot.card import Card, Tone, when
+from bot.command import Args, Command, Door, Outcome
+from bot.errors import Refused, Unknown
+
+if TYPE_CHECKING:
+    from bot.run import Run
+    from bot.store.cases import Case, Verb
+
+WAIT_LOOK_S = 2.0
+
+
+class CaseArgs(Args):
+    case: str
+    """Id of the gate, such as g-77."""
+    reason: str = ""
+    """Why; needed for a no, for a warning and for a high risk."""
+
+
+class WaiveArgs(CaseArgs):
+    scenario: str
+    """Which scenario may stay untested for this release."""
+
+
+class StatusArgs(Args):
+    release: str
+    """The release, NAME or NAME@COMMIT."""
+    wait: bool = False
+    """Wait until somebody has decided, or the decision has expired."""
+
+
+class PassportArgs(Args):
+    file: str
+    """The passport's file."""
+
+    @field_validator("file")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if len(value) > 1_000:
+            raise ValueError("a path")
+        return value
+
+
+async def _decide(run: Run, args: CaseArgs, verb: Verb, scenario: str | None = None) -> Outcome:
+    from bot import release
+    from bot.deciding import decide_case
+
+    async def last_look(run: Run, case: Case) -> str | None:
+        return await release.changed(run, case, circuits=True)
+
+    return await decide_case(run, "gate", args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
+
+
+async def _approve(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "approve")
+
+
+async def _reject(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "reject")
+
+
+async def _revoke(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "revoke")
+
+
+async def _waive(run: Run, args: WaiveArgs) -> Outcome:
+    return await _decide(run, args, "waive", args.scenario)
+
+
+async def _status(run: Run, args: StatusArgs) -> Outcome:
+    """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
+    from bot import release
+    from bot.deciding import void
+    from bot.store import cases
+    from bot.store.cases import State
+
+    name, _, commit = args.release.partition("@")
+    waiting = (State.WAITING, State.WAIVED)
+    while True:
+        case = await run.world.store.read(lambda conn: cases.newest(conn, "gate", run.target.name, name))
+        if case is None:
+            return _said(run, None, "NOT APPROVED", f"No gate of {name[:60]!r} was run on {run.target.name}.", 1)
+        state = cases.standing(case, run.world.clock.now_ms())
+        if state not in waiting or not args.wait or run.brake.halted is not None:
+            break
+        await run.world.clock.sleep(WAIT_LOOK_S)
+    if commit and case.commit != commit:
+        return _said(run, case, "NOT APPROVED", f"The gate {case.id} was about commit {case.commit or 'none'}.", 1)
+    if state in waiting:
+        return _said(run, case, state.value, f"{case.id} waits for a release manager until {when(case.expires_ms)}.", 5)
+    if state is not State.APPROVED:
+        return _said(run, case, "NOT APPROVED", f"{case.id} is {state.value}.", 1)
+    changed = await release.changed(run, case, circuits=False)
+    if changed is not None:
+        await void(run.world, case.id, changed)
+        return _said(run, case, "NOT APPROVED", f"{case.id} is VOID: {changed}.", 1)
+    return await _passport(run, case)
+
+
+async def _passport(run: Run, case: Case) -> Outcome:
+    import asyncio
+
+    from bot import passport
+    from bot.store import artifacts
+
+    state_dir = run.world.config.state_dir
+    now_ms = run.world.clock.now_ms()
+    made = passport.issue(case, await asyncio.to_thread(passport.signing_key, state_dir), now_ms)
+    artifact = await asyncio.to_thread(
+        artifacts.write_file,
+        run.world.config.artifact_dir,
+        f"release-passport-{case.subject}.json",
+        made,
+        kind="passport",
+        started_ms=now_ms,
+        target=case.target,
+        op=run.op.id,
+    )
+    await run.world.store.write(lambda tx: artifacts.register(tx, artifact))
+    answer = case.answer
+    until = when(answer.until_ms) if answer is not None and answer.until_ms is not None else "now"
+    card = Card(
+        title=f"APPROVED: release {case.subject}",
+        tone=Tone.OK,
+        context=run.context,
+        lead=f"{case.id} is approved until {until}; what it rests on has not changed.",
+        footer=f"`{artifact.name}` · key {made['fingerprint']} · sendcat gate verify-passport {artifact.name}",
+        final=True,
+    )
+    return Outcome(card=card, exit_status=0, data={"state": "APPROVED", "case": case.id, **made})
+
+
+def _said(run: Run, case: Case | None, word: str, why: str, exit_status: int) -> Outcome:
+    tone = Tone.RUNNING if exit_status == 5 else Tone.REFUSED
+    then = "" if exit_status == 5 else "run the gate: /sendcat gate --release=NAME@COMMIT"
+    card = Card(title=f"{word}", tone=tone, context=run.context, lead=why, next=then, final=True)
+    return Outcome(card=card, exit_status=exit_status, data={"state": word, "case": case.id if case else None})
+
+
+async def _verify(run: Run, args: PassportArgs) -> Outcome:
+    """Offline: the file alone decides; the fingerprint is for people to compare."""
+    import asyncio
+
+    from bot import passport
+
+    if run.op.by.door is not Door.TERMINAL and Path(args.file).name != args.file:
+        raise Refused("From Slack a file is a name inside artifact_dir.", rule="file flags (INTERFACES.md, section 1)")
+    inside = run.world.config.artifact_dir / args.file
+    path = inside if inside.is_file() else Path(args.file)
+    try:
+        text = await asyncio.to_thread(path.read_text, "utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unknown(f"The passport cannot be read: {type(error).__name__}.") from None
+    said = passport.verify(text, run.world.clock.now_ms())
+    card = Card(
+        title=f"VALID: release {json.dumps(said['release'])[1:80].rstrip(chr(34))}",
+        tone=Tone.OK,
+        lead=f"Approved by {said['decision']['by']} (decision {said['decision']['id']}) for {said['target']}.",
+        footer=f"key {said['fingerprint']}: compare it with the one that the bot prints",
+        final=True,
+    )
+    return Outcome(card=card, exit_status=0, data=said)
+
+
+COMMANDS = (
+    Command(
+        name="gate approve",
+        summary="Approve a release on its gate; by a release manager who did not start it.",
+        action="gate.decide",
+        args=CaseArgs,
+        run=_approve,
+        positional=("case",),
+        examples=("gate approve g-77 --reason='gmail slow because of backfill'",),
+        group="Release",
+        quiet=True,
+    ),
+    Command(
+        name="gate reject",
+        summary="Reject a release on its gate, with the reason.",
+        action="gate.decide",
+        args=CaseArgs,
+        run=_reject,
+        positional=("case",),
+        examples=("gate reject g-77 --reason='chat p95 too near its limit'",),
+        group="Release",
+        quiet=True,
+    ),
+    Command(
+        name="gate revoke",
+        summary="Take an approval back.",
+        action="gate.decide",
+        args=CaseArgs,
+        run=_revoke,
+        positional=("case",),
+        examples=("gate revoke g-77 --reason='regression found'",),
+        group="Release",
+        quiet=True,
+    ),
+    Command(
+        name="gate waive",
+        summary="Let a named scenario stay untested for one release, with the reason.",
+        action="gate.decide",
+        args=WaiveArgs,
+        run=_waive,
+        positional=("case",),
+        examples=("gate waive g-77 --scenario=chat_stream_http --reason='pool expired; tested by hand'",),
+        group="Release",
+        quiet=True,
+    ),
+    Command(
+        name="gate status",
+        summary="Whether a release is approved now; exit 0 only then, with a signed passport.",
+        action="read",
+        args=StatusArgs,
+        run=_status,
+        examples=("gate status --release=2026.11.23-2@4c1e9ab --wait=true",),
+        group="Release",
+        quiet=True,
+    ),
+    Command(
+        name="gate verify-passport",
+        summary="Check a release passport offline.",
+        action="help",
+        args=PassportArgs,
+        run=_verify,
+        positional=("file",),
+        examples=("gate verify-passport release-passport-2026.11.23-2.json",),
+        group="Release",
+        quiet=True,
+        targeted=False,
+    ),
+)

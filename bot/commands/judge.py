@@ -1,0 +1,187 @@
+"""``judge KIND FILES... --json``: the pure judges applied to files, a door for pipelines and for checking us.
+
+Nothing is measured and nothing is decided: the same files always give the same answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bot.card import Card, Tone
+from bot.command import EXIT, Args, Command, Door, Outcome
+from bot.errors import Unknown
+from slo.verdict import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from bot.run import Run
+    from playbooks.book import Book
+
+Files = list[tuple[Path, dict[str, Any]]]
+MOST = 50
+
+
+class JudgeArgs(Args):
+    kind: Literal["snapshot", "probe", "drill", "gate", "signals"]
+    """What the files are."""
+    file: str
+    """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
+    more: tuple[str, ...] = ()
+    """Further files."""
+
+
+def _snapshot(files: Files, book: Book) -> dict[str, Any]:
+    """Posture of the newest snapshot at the moment it was taken, with the one before it when there are two."""
+    from slo import posture
+    from slo.policy import GatePolicy, Ownership, load
+    from slo.snapshot import Snapshot
+
+    looks = sorted((Snapshot.parse(raw) for _, raw in files), key=lambda look: look.generated_at)
+    before = looks[-2] if len(looks) > 1 else None
+    now = looks[-1]
+    return _judged(posture.judge(now, load(GatePolicy), load(Ownership), before=before, now_ms=now.generated_at))
+
+
+def _probe(files: Files, book: Book) -> dict[str, Any]:
+    from slo import probe
+    from slo.policy import Ownership, load
+    from slo.reports import ProbeReport
+
+    return _judged(probe.judge(ProbeReport.parse(files[-1][1]), load(Ownership)))
+
+
+def _drill(files: Files, book: Book) -> dict[str, Any]:
+    from slo import drill
+    from slo.policy import Baseline, Ownership, load
+    from slo.reports import DrillReport
+
+    return _judged(drill.judge(DrillReport.parse(files[-1][1]), load(Baseline), load(Ownership)))
+
+
+def _gate(files: Files, book: Book) -> dict[str, Any]:
+    """The verdict of a gate reached again from the files that its report names, which lie beside it."""
+    from slo import gate
+    from slo.gate_report import FileRef, GateReport
+    from slo.policy import Baseline, GatePolicy, Ownership, load
+    from slo.reports import DrillReport, ProbeReport
+    from slo.snapshot import Snapshot
+
+    path, raw = files[-1]
+    report = GateReport.parse(raw)
+    honest = report.honest
+    if honest is None:
+        return {
+            "verdict": Verdict.INCOMPLETE.value,
+            "original_rule": report.passed,
+            "reason": "a report of the original names no evidence to judge again",
+        }
+
+    def held(ref: FileRef | None) -> dict[str, Any] | None:
+        from bot import history
+
+        return None if ref is None else history.read(path.parent, ref.name, ref.sha256)
+
+    evidence = {key: held(honest.evidence.get(key)) for key in ("before", "after", "probe", "drill")}
+    past = [held(ref) for ref in honest.history]
+    before, after, probe, drill = (evidence[key] for key in ("before", "after", "probe", "drill"))
+    again = gate.judge(
+        before=Snapshot.parse(before) if before else None,
+        after=Snapshot.parse(after) if after else None,
+        probe=ProbeReport.parse(probe) if probe else None,
+        drill=DrillReport.parse(drill) if drill else None,
+        history=[DrillReport.parse(item) for item in past if item is not None],
+        policy=load(GatePolicy),
+        baseline=load(Baseline),
+        ownership=load(Ownership),
+        required=honest.required_scenarios,
+        now_ms=honest.judged_at,
+        limit=honest.effective_limit,
+        failed_in_window=honest.failed_in_window,
+    )
+    return {
+        "verdict": again.verdict.value,
+        "recorded": honest.verdict.value,
+        "original_rule": again.original_rule,
+        "steps": {name: _judged(step) for name, step in again.steps},
+    }
+
+
+def _signals(files: Files, book: Book) -> dict[str, Any]:
+    from playbooks.ranking import rank
+
+    return rank([raw for _, raw in files], book)
+
+
+KINDS: Mapping[str, Callable[[Files, Book], dict[str, Any]]] = {
+    "snapshot": _snapshot,
+    "probe": _probe,
+    "drill": _drill,
+    "gate": _gate,
+    "signals": _signals,
+}
+
+
+def _judged(judgement: Judgement) -> dict[str, Any]:
+    return judgement.model_dump(mode="json")
+
+
+async def _run(run: Run, args: JudgeArgs) -> Outcome:
+    from slo.errors import SloError
+
+    paths = [Path(part.strip()) for word in (args.file, *args.more) for part in word.split(",") if part.strip()]
+    if len(paths) > MOST:
+        raise Unknown(f"{len(paths)} files are more than {MOST}.", then=f"judge {args.kind} with fewer files")
+    files = await asyncio.to_thread(lambda: [(path, _read(path)) for path in paths])
+    if not files:
+        raise Unknown("No file was named.", then=f"judge {args.kind} FILE")
+    try:
+        answer = await asyncio.to_thread(KINDS[args.kind], files, run.world.book)
+    except SloError as error:
+        raise Unknown(f"{files[-1][0].name} is no {args.kind}: {error}", then=f"judge {args.kind} FILE") from None
+    verdict = Verdict(answer["verdict"]) if "verdict" in answer else None
+    title = str(verdict) if verdict else ", ".join(answer["suggestions"]) or "no playbook fired"
+    lines = [f"{s['letter']} {s['state']}: {s['why']}" for s in answer.get("signals", ())]
+    tone = {Verdict.PASS: Tone.OK, Verdict.FAIL: Tone.BAD}.get(verdict, Tone.UNKNOWN) if verdict else Tone.PLAIN
+    card = Card(
+        title=f"{title}: {args.kind} of {', '.join(path.name for path, _ in files)}"[:140],
+        tone=tone,
+        lead=str(answer.get("reason", "")),
+        code="\n".join(lines),
+        footer="judged from files alone; nothing was measured",
+        final=True,
+    )
+    return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=answer)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Unknown(f"{path.name} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise Unknown(f"{path.name} is not JSON.") from None
+    if not isinstance(found, dict):
+        raise Unknown(f"{path.name} holds no report.")
+    return found
+
+
+COMMAND = Command(
+    name="judge",
+    summary="Judge saved reports by our rules, from the files alone.",
+    action="read",
+    args=JudgeArgs,
+    run=_run,
+    positional=("kind", "file"),
+    rest="more",
+    examples=(
+        "judge gate .output/reliability/release-gate-2026-11-23T14-00-00-000Z.json",
+        "judge signals first-snapshot.json second-snapshot.json",
+    ),
+    group="Look",
+    doors=frozenset({Door.TERMINAL}),
+    quiet=True,
+    targeted=False,
+)

@@ -1,0 +1,150 @@
+"""May this person decide this case now? One pure judgement for every kind of case (safety.md, R9-R11; INTERFACES 3).
+
+The table of authority says which roles may decide at all, and where; this says whether it is the right human, the right
+moment and the right case. `Denied` names the rule and what to do instead; None is a yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.authority import Who
+from bot.card import when
+from bot.store import cases
+from bot.store.cases import NO, YES, Case, Kind, State, Verb
+from slo.verdict import Verdict
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How one kind of case is decided: its name in a sentence, its two verbs, how long it is open and holds."""
+
+    noun: str
+    yes: Verb
+    no: Verb
+    open_ms: int = 4 * HOUR_MS
+    """How long a card can be decided on (INTERFACES.md, section 4)."""
+    holds_ms: int = 4 * HOUR_MS
+    """How long an approval is good for."""
+    command: str = ""
+    """The word its lines begin with: ``gate approve g-77``."""
+
+    @property
+    def verbs(self) -> frozenset[Verb]:
+        return frozenset({self.yes, self.no, "revoke", "waive"})
+
+
+MANNERS: Mapping[Kind, Manner] = {
+    "gate": Manner("release gate", "approve", "reject", command="gate"),
+    "canary": Manner("canary", "promote", "roll-back", command="canary"),
+    "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
+    "region": Manner("region decision", "approve", "reject", command="region"),
+    "ceiling": Manner(
+        "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A no: the sentence, the rule behind it, what to do instead."""
+
+    reason: str
+    rule: str
+    then: str = ""
+
+
+def may(
+    case: Case,
+    verb: Verb,
+    who: Who,
+    starter: Who,
+    now_ms: int,
+    *,
+    reason: str = "",
+    scenario: str | None = None,
+) -> Denied | None:
+    """Whether ``who`` may do this to the case at ``now_ms``; ``starter`` is whoever started it, resolved anew.
+
+    Everything but a revocation is for somebody else than the starter. A revocation only takes away, so any decider may.
+    """
+    manner = MANNERS[case.kind]
+    again = f"/sendcat {manner.command}"
+    if verb not in manner.verbs:
+        return Denied(
+            f"A {manner.noun} is not decided by `{verb}`.", "each kind of case has its own words", f"{manner.yes}"
+        )
+    if verb != "revoke" and (starter.same_human(who) or _recorded(case, who)):
+        return Denied(
+            f"You started {case.id}, so somebody else decides on it.",
+            "the starter never approves (four eyes, R10)",
+            "ask another release manager",
+        )
+    if case.op_state in ("accepted", "running"):
+        return Denied(f"Run {case.op} has not ended yet.", "only a finished run can be decided on (R18)", "wait for it")
+    state = cases.standing(case, now_ms)
+    if not cases.possible(verb, state):
+        return _not_now(case, verb, state, again)
+    if verb == "waive":
+        return _waiver(case, reason, scenario)
+    if verb in YES and case.not_waived:
+        missing = ", ".join(case.not_waived)
+        return Denied(
+            f"{case.id} is INCOMPLETE: {missing} not run and not waived.",
+            "what was not run is waived by name, with a reason, or run (VERDICTS, R42)",
+            f"{manner.command} waive {case.id} --scenario={case.not_waived[0]} --reason=…, or {again}",
+        )
+    if (case.needs_reason or verb in NO or verb == "revoke") and not reason.strip():
+        return Denied(
+            f"`{verb}` needs a reason here.",
+            "a warning, a high risk, a no and a revocation are explained (ux.md, sketch 2)",
+            f'{manner.command} {verb} {case.id} --reason="…"',
+        )
+    return None
+
+
+def _recorded(case: Case, who: Who) -> bool:
+    """The starter as recorded at the time: also a person who has since lost an account stays the starter."""
+    return who.actor.account == case.starter or (who.person is not None and who.person == case.starter_person)
+
+
+def _waiver(case: Case, reason: str, scenario: str | None) -> Denied | None:
+    rule = "only what was not run can be waived, never what ran badly (VERDICTS)"
+    if scenario is None or scenario not in case.waivable:
+        can = ", ".join(case.not_waived) or "nothing"
+        return Denied(f"{scenario or 'No scenario'} cannot be waived on {case.id}; {can} can.", rule)
+    if scenario not in case.not_waived:
+        return Denied(f"{scenario} is waived on {case.id} already.", "one waiver for each scenario (R3)")
+    if not reason.strip():
+        return Denied("A waiver needs a reason.", rule, f'waive {case.id} --scenario={scenario} --reason="…"')
+    return None
+
+
+def _not_now(case: Case, verb: Verb, state: State, again: str) -> Denied:
+    answer = case.answer
+    if state is State.VOID:
+        why = case.void_reason or f"its run {case.op} was {case.op_state}"
+        return Denied(f"{case.id} is void: {why}.", "what it rested on has changed (R10)", again)
+    if state is State.EXPIRED:
+        at = answer.until_ms if answer is not None and answer.until_ms is not None else case.expires_ms
+        return Denied(f"{case.id} expired {when(at)}.", "decisions expire (R11)", again)
+    if state is State.REVOKED:
+        return Denied(f"{case.id} was revoked.", "one decision for each case (R3)", again)
+    if state in (State.APPROVED, State.REJECTED):
+        by = f" ({answer.id})" if answer is not None else ""
+        return Denied(f"{case.id} is {state.value} already{by}.", "one decision for each case (R3)", again)
+    if verb == "revoke":
+        return Denied(f"{case.id} is {state.value}; only an approval can be revoked.", "there is nothing to revoke")
+    if verb == "waive":
+        return Denied(
+            f"Nothing of {case.id} can be waived: {case.blocked or f'it is {case.verdict.value}'}.",
+            "only what was not run can be waived, never what ran badly (VERDICTS)",
+            again,
+        )
+    what = "It failed" if case.verdict is Verdict.FAIL else f"It is INCOMPLETE: {case.blocked or 'nothing was shown'}"
+    return Denied(
+        f"{case.id} cannot be approved. {what}.", "FAIL blocks; what was not shown is no pass (VERDICTS, R42)", again
+    )

@@ -1,0 +1,329 @@
+"""A gate that was measured becomes a verdict, an artifact, a card, and a case for a person (VERDICTS, "Gate")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot import gatecard, history, pictures, release
+from bot.card import Attachment, Button, Card, Tone
+from bot.command import EXIT, Outcome
+from bot.decided import decided
+from bot.decisions import MANNERS
+from bot.redact import inert
+from bot.store import cases
+from bot.store.cases import Case
+from bot.views import duration, verdict_tone
+from slo import gate as judge
+from slo.gate_report import FileRef, GateHonest, GateReport, JudgedStep, gate_report, original_steps
+from slo.promotion import Gaps, gaps, warnings
+from slo.snapshot import SERVER_MAX_LIMIT
+from slo.verdict import Verdict
+
+if TYPE_CHECKING:
+    from bot.commands.gate import GateArgs
+    from bot.measure import Drilled, Looked, Probed
+    from bot.release import Policies
+    from bot.run import Run
+    from bot.sendcat.snapshot import SnapshotRead
+    from slo.gate import Burn, GateJudgement
+
+LEASES_S = 30.0
+LOOK_EVERY_S = 2.0
+
+
+@dataclass
+class Gathered:
+    """What was measured, each None when it was not."""
+
+    started_ms: int
+    before: Looked | None = None
+    probed: Probed | None = None
+    drilled: Drilled | None = None
+    after: Looked | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the gate was asked for; ``release`` None means that nobody can approve it."""
+
+    release: str | None
+    commit: str | None
+    risk: str
+    profile: str
+    minutes: int
+    limit: int
+    skipped: frozenset[str]
+
+    @classmethod
+    def of(cls, args: GateArgs) -> Asked:
+        skipped = {"synthetic_probes": args.skip_probes, "load_drill": args.skip_drill}
+        return cls(
+            release=args.name,
+            commit=args.commit,
+            risk=args.risk,
+            profile=args.profile,
+            minutes=args.minutes,
+            limit=args.limit,
+            skipped=frozenset(name for name, left_out in skipped.items() if left_out),
+        )
+
+
+async def own_leases_end(run: Run, before: SnapshotRead, began_ms: int) -> str:
+    """Wait up to 30 s until there are no more leases than before the drill; says how it went (VERDICTS, "Gate")."""
+    from bot.sendcat.snapshot import read_snapshot
+
+    clock, had = run.world.clock, before.snapshot.bulkheads.active_lease_count
+    asked = (before.requested_minutes, before.requested_limit)
+    until = clock.monotonic() + LEASES_S
+    while True:
+        seen = await read_snapshot(run.convex, run.world.masker, clock, *asked)
+        left = seen.snapshot.bulkheads.active_lease_count
+        if left <= had:
+            return "no leases of our own"
+        if clock.monotonic() >= until or run.brake.halted is not None:
+            return f"{left - had} leases of our own are left after {LEASES_S:.0f} s"
+        await clock.sleep(LOOK_EVERY_S)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Everything that the card and the case need."""
+
+    judged: GateJudgement
+    report: GateReport
+    artifact: str
+    sha256: str
+    gaps: Gaps
+    warnings: tuple[str, ...]
+    last: GateReport | None
+
+
+async def conclude(
+    run: Run, asked: Asked, policies: Policies, found: Gathered, missing: Sequence[str], by_hand: Sequence[str]
+) -> Outcome:
+    """Judge, keep the artifact, and open the case when the gate is about a named release."""
+    made = await _make(run, asked, policies, found)
+    verdict = made.judged.verdict
+    card = _card(run, asked, made, missing, by_hand)
+    if found.drilled is not None and asked.profile != "quick":
+        picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
+        footer = " · ".join(part for part in (card.footer, left_out) if part)
+        shown = (*card.attachments, *pictures.attached(picture))
+        card = card.model_copy(update={"attachments": shown, "footer": footer})
+    data: dict[str, Any] = {
+        "verdict": verdict.value,
+        "artifact": made.artifact,
+        "release": asked.release,
+        "original_rule": made.judged.original_rule,
+        "waivable": list(made.gaps.waivable),
+        "blocked": made.gaps.blocked,
+        "warnings": list(made.warnings),
+    }
+    if asked.release is not None:
+        case = await _open_case(run, asked, policies, found, made, card)
+        card = decided(case, run.world.clock.now_ms())
+        data |= {"case": case.id, "state": cases.standing(case, run.world.clock.now_ms()).value}
+    return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
+
+
+async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> _Made:
+    world, target = run.world, run.target
+    before, after = found.before, found.after
+    limit = (after.read.effective_limit if after else None) or SERVER_MAX_LIMIT
+    past = await history.drills(world, target.name, asked.profile, policies.gate.burn_rate.lookback_reports)
+    failed = await _failed_in_window(run, after, limit)
+    now_ms = world.clock.now_ms()
+    judged = judge.judge(
+        before=before.snapshot if before else None,
+        after=after.snapshot if after else None,
+        probe=found.probed.report if found.probed else None,
+        drill=found.drilled.report if found.drilled else None,
+        history=[report for _, report in past],
+        policy=policies.gate,
+        baseline=policies.baseline,
+        ownership=policies.ownership,
+        required=target.required_scenarios,
+        now_ms=now_ms + (after.read.skew_ms if after else 0),
+        limit=limit,
+        failed_in_window=failed,
+    )
+    lacks, warned = gaps(judged), warnings(judged)
+    last = next((report for _, report in await history.gates(world, target.name)), None)
+    burns: tuple[Burn, ...] = ()
+    if found.drilled is not None:
+        reports = [report for _, report in past]
+        burns = judge.burn_rates(found.drilled.report, reports, policies.gate, policies.baseline, policies.ownership)
+    digests = {artifact.name: artifact.sha256 for artifact in run.saved}
+    parts = {"before": before, "after": after, "probe": found.probed, "drill": found.drilled}
+    honest = GateHonest(
+        target=target.name,
+        release=asked.release or "",
+        commit=asked.commit,
+        risk=asked.risk,
+        verdict=judged.verdict,
+        original_rule=judged.original_rule,
+        judged_at=now_ms,
+        required_scenarios=target.required_scenarios,
+        steps=tuple(JudgedStep(name=name, judgement=step) for name, step in judged.steps),
+        already=judged.already,
+        warnings=warned,
+        waivable=lacks.waivable,
+        blocked=lacks.blocked,
+        effective_limit=limit,
+        failed_in_window=failed,
+        evidence={
+            key: FileRef(name=part.artifact, sha256=digests[part.artifact]) for key, part in parts.items() if part
+        },
+        history=tuple(FileRef(name=kept.name, sha256=kept.sha256) for kept, _ in past),
+        policies=policies.digests,
+        configuration=release.configuration(after.snapshot) if after else "",
+    )
+    folder = world.config.artifact_dir
+    report = gate_report(
+        started_ms=found.started_ms,
+        finished_ms=now_ms,
+        base_url=target.site_url,
+        profile=asked.profile,
+        minutes=asked.minutes,
+        limit=asked.limit,
+        paths=policies.paths(),
+        steps=original_steps(
+            judged,
+            probe=(str(folder / found.probed.artifact), found.probed.report) if found.probed else None,
+            drill=(str(folder / found.drilled.artifact), found.drilled.report) if found.drilled else None,
+            skipped=asked.skipped,
+            profile=asked.profile,
+            after=after.snapshot if after else None,
+            burns=burns,
+            looked_back=len(past),
+            policy=policies.gate,
+            ownership=policies.ownership,
+        ),
+        honest=honest,
+    )
+    kept = await run.keep("gate", report.to_artifact())
+    return _Made(judged, report, kept.name, kept.sha256, lacks, warned, last)
+
+
+async def _failed_in_window(run: Run, after: Looked | None, limit: int) -> int | None:
+    """Dead letters of the window, counted exactly where the snapshot's own list is cut."""
+    from bot.errors import SendcatError
+
+    if after is None or len(after.snapshot.tool_jobs.recent_dead_letters) < limit:
+        return None
+    try:
+        rows = await run.convex.query("toolJobs:listDeadLetters", {"limit": 500})
+    except SendcatError:
+        return None
+    if len(rows) >= 500:
+        return None
+    return sum(after.snapshot.in_window(int(row.get("updatedAt", 0))) for row in rows)
+
+
+async def _open_case(run: Run, asked: Asked, policies: Policies, found: Gathered, made: _Made, card: Card) -> Case:
+    args = {
+        "release": asked.release,
+        "commit": asked.commit,
+        "risk": asked.risk,
+        "minutes": asked.minutes,
+        "limit": asked.limit,
+    }
+    bound = release.binding(
+        target=run.target,
+        report=made.artifact,
+        sha256=made.sha256,
+        policies=policies,
+        after=found.after.snapshot if found.after else None,
+        args=args,
+    )
+    assert asked.release is not None
+    name = asked.release
+    case = await run.world.store.write(
+        lambda tx: cases.new(
+            tx,
+            kind="gate",
+            op=run.op.id,
+            target=run.target.name,
+            subject=name,
+            commit=asked.commit,
+            verdict=made.judged.verdict,
+            starter=run.op.by.account,
+            starter_person=run.who.person,
+            binding=bound,
+            expires_ms=tx.now_ms + MANNERS["gate"].open_ms,
+            waivable=made.gaps.waivable,
+            blocked=made.gaps.blocked,
+            needs_reason=bool(made.warnings) or asked.risk == "high",
+            card=card,
+        )
+    )
+    return case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn
+
+
+def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: Sequence[str]) -> Card:
+    every = gatecard.rows(made.judged, made.last)
+    last = made.last.honest.release if made.last is not None and made.last.honest is not None else None
+    verdict = made.judged.verdict
+    name = inert(asked.release, 60) if asked.release else "without a release"
+    commit = f" (`{asked.commit}`)" if asked.commit else ""
+    about = (
+        f"*Release* {name}{commit} · risk *{asked.risk}* → *{asked.profile}*, {asked.minutes} min, limit {asked.limit}"
+    )
+    sections = [about]
+    if made.warnings:
+        sections.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
+    if made.judged.already:
+        sections.append(f"*There before the drill:* {', '.join(made.judged.already)}")
+    lacking = [*missing, *([made.gaps.blocked] if made.gaps.blocked else [])]
+    if lacking:
+        sections.append(f"*Not known:* {inert('; '.join(lacking), 300)}")
+    owners = _owners(made)
+    if owners:
+        sections.append(f"*Owners of what is red:* {owners}")
+    letter = gatecard.playbook_of(made.judged) if verdict is Verdict.FAIL else None
+    buttons = [Button(label="Run again", line=run.op.line, name="gate.rerun")]
+    if verdict is Verdict.FAIL:
+        line = f"playbook {letter}" if letter else "triage"
+        label = f"Open playbook {letter}" if letter else "Run triage"
+        buttons.insert(0, Button(label=label, line=line, name="playbook.open", style="primary"))
+    rule = "" if made.judged.original_rule is (verdict is Verdict.PASS) else _original(made)
+    return Card(
+        title=f"{verdict}: release gate {name}"[:120],
+        tone=verdict_tone(verdict) if verdict is not Verdict.PASS else Tone.OK,
+        context=run.context,
+        lead=rule,
+        table=gatecard.table(every, last),
+        sections=tuple(sections),
+        code="\n".join(by_hand),
+        next=_then(asked, verdict, letter),
+        buttons=tuple(buttons),
+        footer=f"took {duration(run.elapsed_s * 1000)} · `{made.artifact}` · sha256 {made.sha256[:8]}",
+        attachments=(
+            Attachment(title="Every check", text=gatecard.every_check(every)),
+            Attachment(title="Gate report", file=made.artifact),
+        ),
+        final=True,
+    )
+
+
+def _owners(made: _Made) -> str:
+    red = [check for _, step in made.judged.steps for check in step.failed]
+    names = {check.owner.owner: check for check in red if check.owner is not None}
+    return "; ".join(f"{owner} ({check.name.replace('_', ' ')} of {check.scope})" for owner, check in names.items())
+
+
+def _original(made: _Made) -> str:
+    word = "passes" if made.judged.original_rule else "fails"
+    return f"The original rule {word} this gate; ours decides."
+
+
+def _then(asked: Asked, verdict: Verdict, letter: str | None) -> str:
+    if verdict is Verdict.FAIL:
+        return (
+            f"mitigate by playbook {letter}, then run the gate again" if letter else "triage, then run the gate again"
+        )
+    if asked.release is None:
+        return "nothing can be approved without a name: `/sendcat gate --release=NAME@COMMIT`"
+    return ""

@@ -1,0 +1,200 @@
+"""The Home tab: drawn for whoever opened it lately, drawn again when something changed (platform.md, 3.1, 3.4).
+
+A Home is a picture of rows, not a message: one that was not sent is simply drawn again, so it needs no outbox. It has
+its own pace, and the same picture is never sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.card import SYMBOL
+from bot.clock import Clock
+from bot.command import Actor
+from bot.home import Home, Line, Part
+from bot.slack.blocks import Block, buttons, linked
+from bot.slack.courier import outcome_of
+from bot.slack.pace import Pace
+from bot.slack.text import mrkdwn, plain
+from bot.store.database import Store
+
+TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "settings")
+"""Commits that may change what stands on a Home."""
+DEBOUNCE_S = 1.5
+"""Changes come in bursts; one drawing shows them all."""
+AGES_S = 60.0
+"""Ages stand on it in minutes."""
+LOOKING_S = 45 * 60.0
+"""Slack never says when somebody leaves the tab: after this long nobody looks any more."""
+MOST = 50
+"""So many people are kept up to date; who opened it longest ago leaves first and finds it fresh on the next opening."""
+SECTION_CHARS = 2_900
+
+log = structlog.get_logger("home")
+
+
+class Lobby(Protocol):
+    """Who knows what stands on a Home."""
+
+    async def home(self, actor: Actor) -> Home: ...
+
+
+@dataclass
+class _Viewer:
+    actor: Actor
+    opened_s: float
+    shown: str = ""
+    """Digest of what Slack has."""
+
+
+class HomeTab:
+    """Keeps the Homes of those who look."""
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        client: AsyncWebClient,
+        store: Store,
+        clock: Clock,
+        *,
+        origin: Callable[[], str | None] = lambda: None,
+        pace: Pace | None = None,
+        debounce_s: float = DEBOUNCE_S,
+    ) -> None:
+        self._lobby = lobby
+        self._client = client
+        self._store = store
+        self._clock = clock
+        self._origin = origin
+        self._pace = pace or Pace(clock)
+        self._debounce_s = debounce_s
+        self._viewers: dict[str, _Viewer] = {}
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._forget: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        if self._loop is None:
+            self._forget = [self._store.on_commit(topic, self._wake.set) for topic in TOPICS]
+            self._loop = asyncio.create_task(self._run(), name="home")
+
+    async def stop(self) -> None:
+        for forget in self._forget:
+            forget()
+        self._forget = []
+        if self._loop is not None:
+            self._loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop
+            self._loop = None
+
+    def opened(self, actor: Actor) -> None:
+        """Somebody opened the tab: it is drawn at once, whatever Slack has, and kept up to date for a while."""
+        user = actor.account.partition(":")[2]
+        self._viewers.pop(user, None)
+        self._viewers[user] = _Viewer(actor, self._clock.monotonic())
+        while len(self._viewers) > MOST:
+            self._viewers.pop(next(iter(self._viewers)))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            wait_s = await self._round()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+                if all(viewer.shown for viewer in self._viewers.values()):
+                    await self._clock.sleep(self._debounce_s)  # nobody waits for a first drawing
+
+    async def _round(self) -> float:
+        """Draw for everybody who looks; returns the seconds after which to look again without being told."""
+        now = self._clock.monotonic()
+        self._viewers = {user: v for user, v in self._viewers.items() if now - v.opened_s < LOOKING_S}
+        wait_s = AGES_S
+        for user, viewer in list(self._viewers.items()):
+            patience = self._pace.wait_s("views.publish", user)
+            if patience > 0:
+                wait_s = min(wait_s, patience)
+                continue
+            try:
+                wait_s = min(wait_s, await self._publish(user, viewer))
+            except Exception as error:
+                log.error("home not drawn", error=type(error).__name__)
+                wait_s = min(wait_s, 30.0)
+        return wait_s
+
+    async def _publish(self, user: str, viewer: _Viewer) -> float:
+        view = draw(await self._lobby.home(viewer.actor), self._origin())
+        digest = hashlib.sha256(json.dumps(_timeless(view)).encode()).hexdigest()
+        if digest == viewer.shown:
+            return AGES_S
+        self._pace.take("views.publish", user)
+        outcome = await outcome_of(self._client.views_publish(user_id=user, view=view))
+        if outcome.how == "sent":
+            viewer.shown = digest
+            return AGES_S
+        log.warning("home not published", error=outcome.error)
+        if outcome.how == "rate_limited":
+            self._pace.hold("views.publish", outcome.retry_s)
+        return max(outcome.retry_s, 5.0)
+
+
+def draw(home: Home, origin: str | None) -> dict[str, Any]:
+    """The view. ``origin`` is the workspace's address, for links to cards; without it they are left out."""
+    blocks: list[Block] = [_section(banner) for banner in home.banners]
+    for number, part in enumerate(home.parts):
+        if number:
+            blocks.append({"type": "divider"})
+        blocks.append({"type": "header", "text": _plain(part.title)})
+        blocks += _body(part, origin)
+    elements = list(buttons(home.buttons))
+    if elements:
+        blocks += [{"type": "divider"}, {"type": "actions", "elements": elements}]
+    if home.footer:
+        text = {"type": "mrkdwn", "text": mrkdwn(home.footer, 800), "verbatim": True}
+        blocks.append({"type": "context", "elements": [text]})
+    return {"type": "home", "callback_id": "home", "blocks": blocks[:100]}
+
+
+def _body(part: Part, origin: str | None) -> list[Block]:
+    """Lines gathered into as few sections as hold them."""
+    if not part.lines:
+        return [_section(part.empty)] if part.empty else []
+    gathered = [""]
+    for line in part.lines:
+        drawn = _line(line, origin)
+        if gathered[-1] and len(gathered[-1]) + len(drawn) + 1 > SECTION_CHARS:
+            gathered.append("")
+        gathered[-1] = f"{gathered[-1]}\n{drawn}".strip()
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}} for text in gathered]
+
+
+def _line(line: Line, origin: str | None) -> str:
+    text = mrkdwn(f"{SYMBOL[line.tone]} {line.text}".strip(), 1_000) or "–"
+    if line.card is None or origin is None:
+        return text
+    channel, ts = line.card
+    link = linked("card", f"{origin.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}")
+    return f"{text} · {link}"
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn(text, SECTION_CHARS) or "–", "verbatim": True}}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": plain(text, 150) or "–", "emoji": False}
+
+
+def _timeless(view: dict[str, Any]) -> list[Block]:
+    """The view without the line that says when it was drawn, which alone is no reason to draw it again."""
+    return [block for block in view["blocks"] if block["type"] != "context"]

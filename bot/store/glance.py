@@ -1,0 +1,44 @@
+"""Small reads across tables for who only glances: where cards stand, and what was decided last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """One decision on the record. ``seq`` is its number in the audit trail; ``at_ms`` is ms UTC."""
+
+    seq: int
+    at_ms: int
+    actor: str
+    action: str
+    object: str
+    outcome: str
+    why: str
+    op: str | None
+
+
+def places(conn: Connection, keys: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Channel and timestamp of the messages with these keys that stand in a channel; the others are left out."""
+    marks = ", ".join("?" * len(keys))
+    found = conn.execute(
+        f"SELECT key, channel, ts FROM outbox WHERE ts IS NOT NULL AND key IN ({marks})", tuple(keys)
+    ).fetchall()
+    return {key: (channel, ts) for key, channel, ts in found if channel[:1] in ("C", "G", "D")}
+
+
+def rulings(conn: Connection, limit: int) -> tuple[Ruling, ...]:
+    """The newest decisions, newest first."""
+    rows = conn.execute(
+        "SELECT seq, at_ms, actor, action, object, outcome, body, op FROM audit WHERE phase = 'decision' "
+        "ORDER BY seq DESC LIMIT ?",
+        (limit,),
+    )
+    return tuple(
+        Ruling(seq, at, actor, action, obj or "", outcome or "", str(json.loads(body).get("why") or ""), op)
+        for seq, at, actor, action, obj, outcome, body, op in rows.fetchall()
+    )

@@ -1,0 +1,159 @@
+"""How the knobs stand: what is off its default, what was stored and is not in force, which changes there were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.card import Card, Cell, Table, Tone, when
+from bot.redact import inert
+from bot.store.changes import Change
+from bot.store.grants import Grant
+from bot.tuning.cards import by
+from playbooks.knobs import Knob, KnobType, all_knobs, effective
+from playbooks.tuning import Standing, fixed, legal, rejected, shown
+from slo.snapshot import Snapshot
+
+_TONES = {
+    "kept": Tone.OK,
+    "undone": Tone.WARN,
+    "unknown": Tone.UNKNOWN,
+    "failed": Tone.BAD,
+    "void": Tone.REFUSED,
+    "proposed": Tone.WARN,
+}
+
+
+def overview_card(
+    recent: Sequence[Change],
+    stored: Mapping[str, str],
+    now: Snapshot,
+    unreviewed: Sequence[Grant],
+    *,
+    now_ms: int,
+    context: str,
+) -> tuple[Card, dict[str, Any]]:
+    """The card of ``tune`` alone, and its data."""
+    held = next((change for change in recent if change.open), None)
+    off = off_default(stored, now)
+    bad = [one for one in all_knobs().values() if rejected(one, stored.get(one.name))]
+    sections = []
+    if held is not None:
+        sections.append(f"*Open:* {inert(held.words, 200)} · {held.state} · proposed by {by(held.proposer)}")
+    if bad:
+        lines = [
+            f"• `{one.name}` holds {inert(repr(stored[one.name][:40]), 60)}, so {_value(one, now)} is in force"
+            for one in bad
+        ]
+        sections.append("🔴 *Stored, but rejected by Sendcat:*\n" + "\n".join(lines[:8]))
+    if off:
+        lines = [f"• `{name}` {value} (default {default})" for name, value, default in off]
+        more = f"\n… and {len(lines) - 12} more: /sendcat knobs" if len(lines) > 12 else ""
+        sections.append("*Off their default:*\n" + "\n".join(lines[:12]) + more)
+    if unreviewed:
+        lines = [f"• {grant.id} for {grant.change}, by {by(grant.by)} {when(grant.at_ms)}" for grant in unreviewed]
+        sections.append("*Break-glass to review:*\n" + "\n".join(lines[:5]))
+    rows = tuple(
+        (
+            Cell(text=change.id),
+            Cell(text=inert(", ".join(f"{s.knob} {s.change}" for s in change.steps), 80)),
+            Cell(text=change.state, tone=_TONES.get(change.state, Tone.PLAIN)),
+            Cell(text=change.verdict or "–"),
+            Cell(text=_age(now_ms - change.created_ms)),
+        )
+        for change in recent
+    )
+    title = f"{held.id} is open" if held else "No change is open"
+    if bad:
+        title = f"{len(bad)} stored value{'' if len(bad) == 1 else 's'} rejected · {title}"
+    card = Card(
+        title=title,
+        tone=Tone.BAD if bad else Tone.WARN if held else Tone.PLAIN,
+        context=context,
+        sections=tuple(sections) or ("Every knob has its default.",),
+        table=Table(columns=("Change", "Knobs", "State", "Retest", "Age"), rows=rows) if rows else None,
+        next="/sendcat tune KNOB +20% proposes a change; /sendcat knobs lists them all",
+        final=True,
+    )
+    data = {
+        "open": held.id if held else None,
+        "recent": [{"change": c.id, "line": c.line, "state": c.state, "verdict": c.verdict} for c in recent],
+        "offDefault": [{"knob": name, "value": value, "default": default} for name, value, default in off],
+        "rejected": [one.name for one in bad],
+        "unreviewed": [grant.id for grant in unreviewed],
+    }
+    return card, data
+
+
+def off_default(stored: Mapping[str, str], now: Snapshot) -> list[tuple[str, str, str]]:
+    """Knobs whose effective value is not the default, as the snapshot shows it; secrets show only that they are set."""
+    found = []
+    for one in all_knobs().values():
+        value = effective(now, one)
+        if value is not None and value != one.shown(one.default):
+            word = "is set" if one.secret else inert(shown(value), 60)
+            found.append((one.name, word, inert(shown(one.default), 60) or "empty"))
+        elif value is None and one.snapshot_path is None and one.name in stored and one.accepts(stored[one.name]):
+            found.append((one.name, f"stored {inert(stored[one.name], 40)}", shown(one.default)))
+    return found
+
+
+def knobs_card(
+    family: str | None, stored: Mapping[str, str], now: Snapshot, *, context: str
+) -> tuple[Card, dict[str, Any]]:
+    """The knobs of a family (or a summary of all) with effective value, range, playbooks and what is legal now."""
+    chosen = [one for one in all_knobs().values() if family in (None, one.family)]
+    listed = [_listing(one, stored, now) for one in chosen]
+    rows = tuple(
+        (
+            Cell(text=row["knob"]),
+            Cell(text=row["value"], tone=Tone.BAD if row["rejected"] else Tone.WARN if row["off"] else Tone.PLAIN),
+            Cell(text=row["range"]),
+            Cell(text=row["legal"]),
+            Cell(text=row["playbooks"] or "–"),
+        )
+        for row in listed
+    )
+    families = list(dict.fromkeys(one.family for one in all_knobs().values()))
+    card = Card(
+        title=f"{len(chosen)} knobs{f' of {family}' if family else ''}",
+        context=context,
+        table=Table(columns=("Knob", "Effective", "Allowed", "Next step", "Playbook"), rows=rows),
+        sections=(f"Families: {', '.join(families)}.",),
+        next="/sendcat tune KNOB VALUE proposes a change",
+        final=True,
+    )
+    return card, {"knobs": listed}
+
+
+def _listing(one: Knob, stored: Mapping[str, str], now: Snapshot) -> dict[str, Any]:
+    value, text = effective(now, one), stored.get(one.name)
+    bounds = legal(one.name, Standing(text, value))
+    span = f"{one.minimum}–{one.maximum}" if one.type is KnobType.INT else " / ".join(one.choices) or one.type.value
+    step = f"{bounds.low}–{bounds.high}" if bounds else ("no" if fixed(one) else "a switch")
+    return {
+        "knob": one.name,
+        "family": one.family,
+        "value": "not shown"
+        if value is None
+        else "set"
+        if one.secret and value
+        else inert(shown(value), 60) or "empty",
+        "stored": None if text is None or one.secret else inert(text, 60),
+        "default": inert(shown(one.default), 60),
+        "off": value is not None and value != one.shown(one.default),
+        "rejected": rejected(one, text),
+        "range": span,
+        "legal": step,
+        "playbooks": " ".join(one.playbooks),
+    }
+
+
+def _value(one: Knob, now: Snapshot) -> str:
+    value = effective(now, one)
+    return "the default" if value is None else inert(shown(value), 40)
+
+
+def _age(ms: int) -> str:
+    minutes = max(0, ms) // 60_000
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} d"

@@ -1,0 +1,391 @@
+"""A change set: wishes in, lawful steps out, or the rule that forbids one with the nearest line that is legal.
+
+Runbook, "Tuning Rules": one change set at a time; before and after recorded; cool-downs and concurrency before
+validation or auth controls; never disable circuit breakers, bulkheads or idempotency - nor by a value that amounts to
+it. Figures: `playbooks.steps`. Pure: how the knobs stand is given, nothing is read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import NoReturn
+
+from playbooks.knobs import Knob, KnobType, Protection, Value, all_knobs, knob, parse_value
+from playbooks.steps import CREEP_APPROVED, Family, Reach, cap_of, drifts_far, is_window, reach, rule_of
+from playbooks.wishes import MOST, Wish, WishError, parse_wishes
+
+AUTH_CONTROLS = frozenset({"RATE_LIMIT_GMAIL_OAUTH_MAX", "RATE_LIMIT_WA_LINK_CODE_MAX"})
+"""Limits that guard a sign-in: raising one relaxes an auth control."""
+PAIRS = {
+    "TOOL_JOB_RUNMAX_WEB": "TOOL_JOB_RUNMAX_QOS_REALTIME",
+    "TOOL_JOB_RUNMAX_PROD": "TOOL_JOB_RUNMAX_QOS_INTERACTIVE",
+    "TOOL_JOB_RUNMAX_GLOB": "TOOL_JOB_RUNMAX_QOS_BATCH",
+}
+"""Caps that are both applied to the same jobs: the smaller one holds (contract, knobs that do less)."""
+PARTNER = {**PAIRS, **{qos: tool for tool, qos in PAIRS.items()}}
+LEFTOVER = ("BULKHEAD_OPENROUTER_", "CIRCUIT_OPENROUTER_THRESHOLD", "CIRCUIT_OPENROUTER_COOLDOWN_MS")
+"""Knobs of a provider that no call uses since routing was split."""
+NEVER = "never disable circuit breakers, bulkheads or idempotency in production (runbook, tuning rules; R21)"
+ORDER = "cool-downs and concurrency come before validation or auth controls (runbook, tuning rules)"
+
+
+class RuleBroken(ValueError):
+    """A wish against the rules: ``what`` is wrong, by which ``rule``, and ``then``, the nearest line that is legal."""
+
+    def __init__(self, what: str, rule: str, then: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.rule = rule
+        self.then = then
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a knob stands: its stored text (None: not set), the effective value as the snapshot shows it.
+
+    ``day_ago`` is the effective value 24 h ago (None: as now); ``call_ms`` how long the calls behind a lease take.
+    """
+
+    stored: str | None
+    effective: Value | None
+    day_ago: Value | None = None
+    call_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One lawful step: ``text`` is what will be stored, ``after`` what the snapshot must then show.
+
+    ``second`` are the reasons why only another person can allow it, break-glass or not.
+    """
+
+    knob: str
+    stored: str | None
+    before: Value
+    text: str
+    after: Value
+    day_ago: Value
+    rule: str
+    second: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> str:
+        """``24 → 28 (+17%)``."""
+        if self.before == self.after:
+            return f"{shown(self.before)}, stored plainly"
+        arrow = f"{shown(self.before)} → {shown(self.after)}"
+        if isinstance(self.before, bool) or not isinstance(self.before, int) or not isinstance(self.after, int):
+            return arrow
+        if self.before == 0:
+            return arrow
+        return f"{arrow} ({(self.after - self.before) / self.before * 100:+.0f}%)"
+
+    @property
+    def drift(self) -> str:
+        """How far this leads from the value 24 h ago: ``x1.17 in 24 h``; empty where nothing is to be said."""
+        numbers = [v for v in (self.day_ago, self.after) if isinstance(v, int) and not isinstance(v, bool)]
+        if len(numbers) < 2 or numbers[0] == 0:
+            return ""
+        return f"×{numbers[1] / numbers[0]:.2f} in 24 h"
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """Steps that are taken together, what to know beforehand, and why another person is needed in any case."""
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+    why: str = ""
+    second: tuple[str, ...] = field(default=())
+
+    @property
+    def line(self) -> str:
+        """The line that proposes exactly this."""
+        return line_of({step.knob: step.text for step in self.steps})
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        return tuple(step.knob for step in self.steps)
+
+
+def propose(
+    wishes: Sequence[Wish], standings: Mapping[str, Standing], *, why: str = "", gentler_tried: bool = False
+) -> ChangeSet:
+    """The change set that these wishes make. ``standings`` has every knob of `involved`.
+
+    ``gentler_tried`` says that a cool-down or a concurrency was tuned and retested on this target in the last 24 h.
+    Raises `RuleBroken`, naming the rule and the nearest legal line of the whole set, and `WishError`.
+    """
+    try:
+        return _propose(wishes, standings, why, gentler_tried)
+    except RuleBroken as broken:
+        raise RuleBroken(broken.what, broken.rule, _mended(broken.then, standings, why, gentler_tried)) from None
+
+
+def _propose(wishes: Sequence[Wish], standings: Mapping[str, Standing], why: str, gentler_tried: bool) -> ChangeSet:
+    drafts = [_Draft(wish, standings[wish.knob.name]) for wish in wishes]
+    texts = {draft.name: draft.wish.text for draft in drafts}
+    steps = tuple(_step(draft, texts, why.strip(), gentler_tried) for draft in drafts)
+    after = {step.knob: step.after for step in steps}
+    notes: list[str] = []
+    for step in steps:
+        notes += _pair(step, after, standings, texts)
+        notes += _remarks(knob(step.knob))
+    second = tuple(dict.fromkeys(reason for step in steps for reason in step.second))
+    return ChangeSet(steps, tuple(dict.fromkeys(notes)), why.strip(), second)
+
+
+def _mended(line: str, standings: Mapping[str, Standing], why: str, gentler_tried: bool) -> str:
+    """The line that a refusal offers, mended until it is legal itself; each round mends one wish."""
+    for _ in range(2 * MOST):
+        words = line.split()
+        if words[:1] != ["tune"] or len(words) < 2 or words[-1].startswith("--why"):
+            return line
+        try:
+            _propose(parse_wishes(words[1:]), standings, why, gentler_tried)
+        except RuleBroken as broken:
+            line = broken.then
+        except KeyError:
+            return line
+        else:
+            return line
+    return line
+
+
+def involved(wishes: Sequence[Wish]) -> tuple[Knob, ...]:
+    """The knobs whose standing must be known: those named, and the partners that are applied with them."""
+    names = [name for wish in wishes for name in (wish.knob.name, PARTNER.get(wish.knob.name)) if name]
+    return tuple(knob(name) for name in dict.fromkeys(names))
+
+
+def legal(knob_name: str, standing: Standing) -> Reach | None:
+    """The legal interval of a number as it stands, for forms and lists; None for switches, texts and what is fixed."""
+    one = knob(knob_name)
+    old = standing.effective
+    if one.type is not KnobType.INT or isinstance(old, bool) or not isinstance(old, int) or fixed(one):
+        return None
+    day_ago = standing.day_ago if isinstance(standing.day_ago, int) else None
+    return reach(one, old, day_ago, call_ms=standing.call_ms)
+
+
+def fixed(one: Knob) -> str:
+    """Why a knob cannot be tuned at all, empty when it can."""
+    if one.secret:
+        return "it holds a secret"
+    if is_window(one):
+        return "window lengths are not tunable (R21)"
+    if one.snapshot_path is None:
+        return "its effective value shows in no snapshot, so a change could not be confirmed (R24)"
+    if one.type is not KnobType.INT and not one.playbooks and one.protection is None:
+        return "no playbook tunes it (R21)"
+    return ""
+
+
+def rejected(one: Knob, stored: str | None) -> bool:
+    """Whether a stored text is not taken, so that the default rules in its place."""
+    return stored is not None and stored != "" and not one.accepts(stored)
+
+
+def line_of(texts: Mapping[str, str]) -> str:
+    """``tune KNOB 14``, or ``tune A=3 B=3`` for several."""
+    if len(texts) == 1:
+        return "tune " + " ".join(next(iter(texts.items())))
+    return "tune " + " ".join(f"{name}={text}" for name, text in texts.items())
+
+
+def shown(value: Value) -> str:
+    """A value for people; switches as the application writes them."""
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def rules_digest() -> str:
+    """sha256 over the knobs and the step limits: an approval is void when the rules it was given under have changed."""
+    limits = [f"{one.name} {rule_of(one).text} {cap_of(one)}" for one in all_knobs().values() if one.type == "int"]
+    said = files("playbooks").joinpath("knobs.json").read_text("utf-8") + json.dumps(limits)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Draft:
+    wish: Wish
+    standing: Standing
+
+    @property
+    def name(self) -> str:
+        return self.wish.knob.name
+
+    @property
+    def knob(self) -> Knob:
+        return self.wish.knob
+
+
+def _step(draft: _Draft, texts: Mapping[str, str], why: str, gentler_tried: bool) -> Step:
+    one, standing = draft.knob, draft.standing
+    if reason := fixed(one):
+        raise RuleBroken(
+            f"{one.name} cannot be tuned: {reason}.", "only listed knobs within their rules (R21)", "knobs"
+        )
+    old = standing.effective
+    if old is None:
+        raise RuleBroken(
+            f"The snapshot does not show {one.name}.", "a change is confirmed by the effective value (R24)", "snapshot"
+        )
+    value = draft.wish.value(old)
+    if one.type is KnobType.INT:
+        assert isinstance(old, int)
+        assert isinstance(value, int)
+        return _number(draft, old, value, texts, why, gentler_tried)
+    text, after = shown(value), parse_value(one, shown(value))
+    if after == old and not rejected(one, standing.stored):
+        raise RuleBroken(f"{one.name} is {shown(old)} already.", "a change changes something", "tune")
+    weakened = {Protection.KEEP_TRUE: False, Protection.KEEP_FALSE: True}.get(one.protection)  # type: ignore[arg-type]
+    if weakened is not None and value is weakened:
+        tail = f" {one.protection_note}" if one.protection_note else ""
+        raise RuleBroken(f"{one.name}={text} would weaken a protection.{tail}", NEVER, "playbook tuning-rules")
+    return Step(one.name, standing.stored, old, text, after, _base(standing, old), "no number: one switch or text")
+
+
+def _number(draft: _Draft, old: int, value: int, texts: Mapping[str, str], why: str, gentler_tried: bool) -> Step:
+    one, standing, rule = draft.knob, draft.standing, rule_of(draft.knob)
+    base = _base(standing, old)
+    assert isinstance(base, int)
+    bounds = reach(one, old, base, call_ms=standing.call_ms)
+    text = str(value)
+    if value == old and draft.wish.how != "percent" and rejected(one, standing.stored):
+        return Step(one.name, standing.stored, old, text, old, base, "stores the value that is in force")
+    if value not in bounds:
+        _refuse(draft, value, bounds, base, texts)
+    second: list[str] = []
+    down = value < old
+    if bounds.single:
+        second.append(f"one whole step of {one.name}, since {rule.pct}% of {old} is less than one (R22)")
+    if drifts_far(value, base):
+        second.append(f"{one.name} drifts more than ×1.5 from {base}, its value 24 h ago (R23)")
+    if down and rule.family in (Family.COOLDOWN, Family.LEASE):
+        second.append(f"{one.name} comes down (VERDICTS, tuning)")
+        if not why:
+            _need_why(f"A shorter {rule.family} needs a reason.", "VERDICTS, tuning", {**texts, one.name: text})
+    if one.name in AUTH_CONTROLS and not down:
+        second.append(f"{one.name} guards a sign-in; {ORDER}")
+        if not (why or gentler_tried):
+            what = f"{one.name} guards a sign-in. Try cool-downs or concurrency first, or say why they do not help."
+            _need_why(what, ORDER, {**texts, one.name: text})
+    return Step(one.name, standing.stored, old, text, value, base, rule.text, tuple(second))
+
+
+def _refuse(draft: _Draft, value: int, bounds: Reach, base: int, texts: Mapping[str, str]) -> NoReturn:
+    """Say which bound the value breaks: the first that a person should know of."""
+    one, rule, old, up = draft.knob, rule_of(draft.knob), bounds.old, value > bounds.old
+    nearest = bounds.nearest(value) if value != old else bounds.nearest(old + draft.wish.number)
+    then = line_of({**texts, one.name: str(nearest)}) if nearest is not None else "playbook tuning-rules"
+    cap = cap_of(one)
+    if value == old:
+        if draft.wish.how == "percent" and draft.wish.number:
+            what = f"{draft.wish.text} of {old} is less than one whole step of {one.name}."
+            raise RuleBroken(what, rule.text, then)
+        raise RuleBroken(f"{one.name} is {old} already.", "a change changes something", "tune")
+    if not one.accepts(str(value)):
+        what = (
+            f"{one.name} takes {one.minimum} to {one.maximum}: {value} would not be cut, "
+            f"Sendcat would use its default {one.default}."
+        )
+        raise RuleBroken(what, "inside the application's own range (R22)", then)
+    if cap is not None and up and value > max(cap, old):
+        factor = rule.cap_factor
+        what = f"{one.name}={value} amounts to switching the protection off: above {factor} × the default, {cap}."
+        raise RuleBroken(what, NEVER, then)
+    if not bounds.step_low <= value <= bounds.step_high:
+        if nearest is None and rule.by_runbook:
+            what = f"{one.name} is {old}: {rule.pct}% of it is less than one, so there is no legal step."
+        else:
+            side = "most" if up else "least"
+            edge = f"at {side} {nearest}" if nearest is not None else "not this way"
+            what = f"{one.name} {old} → {value} is {abs(value - old) * 100 / old if old else 100:.0f}%: {edge} now."
+        raise RuleBroken(what, rule.text, then)
+    limit = f"at most ×{CREEP_APPROVED} from the value 24 h ago, {base} (R23)"
+    raise RuleBroken(f"{one.name}={value} would drift too far from {base}, its value 24 h ago.", limit, then)
+
+
+def _need_why(what: str, rule: str, texts: Mapping[str, str]) -> NoReturn:
+    raise RuleBroken(what, rule, f'{line_of(texts)} --why="..."')
+
+
+def _base(standing: Standing, old: Value) -> Value:
+    return old if standing.day_ago is None else standing.day_ago
+
+
+def _pair(
+    step: Step, after: Mapping[str, Value], standings: Mapping[str, Standing], texts: Mapping[str, str]
+) -> list[str]:
+    """Caps that act only together: raising one alone is refused, since it would change nothing."""
+    partner = PARTNER.get(step.knob)
+    if partner is None or not isinstance(step.after, int) or not isinstance(step.before, int):
+        return []
+    standing = standings.get(partner)
+    other = after.get(partner, standing.effective if standing else None)
+    if not isinstance(other, int):
+        return []
+    if step.after > step.before and partner not in after and step.before >= other:
+        raise RuleBroken(
+            f"{step.knob}={step.after} alone changes nothing: {partner} is {other}, and both caps are applied.",
+            "caps that act only together are one change set (runbook, tuning rules; playbook F, step 2)",
+            line_of({**texts, step.knob: step.text, partner: str(step.after)}),
+        )
+    if partner in after and other != step.after:
+        return [f"Both caps are applied to the same jobs: {min(other, step.after)} holds, the smaller one."]
+    return []
+
+
+def _remarks(one: Knob) -> list[str]:
+    """What the knob does less than its name says."""
+    if one.name.startswith(LEFTOVER):
+        return [f"{one.name} belongs to a provider that no call uses any more: this changes nothing."]
+    if one.name == "BULKHEAD_TOOL_JOB_MAX":
+        return ["It helps only when the worker slots themselves are used up: the running caps bind first (sum 5 of 6)."]
+    if one.name == "FF_TOOL_QUEUE_ENFORCE":
+        return ["Sendcat reports this flag and never reads it."]
+    return []
+
+
+def littles_law(hold_ms: float, slots_before: int, slots_after: int, arrivals_per_s: float | None = None) -> str:
+    """One line of Little's law: slots = arrivals × hold time."""
+    hold_s = hold_ms / 1000
+    if hold_s <= 0:
+        return ""
+    if arrivals_per_s is None:
+        before, after = slots_before / hold_s, slots_after / hold_s
+        return (
+            f"Little's law: at {hold_s:.1f} s a call, {slots_before} slots carry {before:.1f} calls a second, "
+            f"{slots_after} carry {after:.1f}."
+        )
+    need = arrivals_per_s * hold_s
+    enough = "enough" if need <= slots_after else "not enough"
+    return (
+        f"Little's law: {arrivals_per_s * 60:.0f} a minute × {hold_s:.1f} s each need {need:.1f} slots; "
+        f"{slots_after} are {enough}."
+    )
+
+
+__all__ = [
+    "AUTH_CONTROLS",
+    "PAIRS",
+    "PARTNER",
+    "ChangeSet",
+    "RuleBroken",
+    "Standing",
+    "Step",
+    "WishError",
+    "fixed",
+    "involved",
+    "legal",
+    "line_of",
+    "littles_law",
+    "propose",
+    "rejected",
+    "rules_digest",
+    "shown",
+]

@@ -1,0 +1,205 @@
+"""A release gate as a release manager sees it: measured, judged, decided by one other person, on the record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.practice.sendcat import Script
+from bot.store import audit, cases
+from bot.store.cases import State
+from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
+
+RELEASE = "2026.11.23-2"
+
+
+async def waiting(stage: Stage, line: str = f"gate --release={RELEASE}@4c1e9ab") -> str:
+    """Run a gate as the on-call person, and wait for its card."""
+    await stage.type(line)
+    await until(lambda: bool(stage.cards()) and "g-1" in text_of(stage.cards()[-1]), 40)
+    return text_of(stage.cards()[-1])
+
+
+async def press(stage: Stage, label: str, user: str) -> Any:
+    return await stage.slack.hands.click(user, stage.cards()[-1], label, channel=INCIDENTS)
+
+
+async def state(stage: Stage, case: str = "g-1") -> tuple[State, int]:
+    assert stage.bot is not None
+    found = await stage.bot.world.store.read(lambda conn: cases.look(conn, case))
+    assert found is not None
+    return cases.standing(found, stage.bot.world.clock.now_ms()), len(found.decisions)
+
+
+async def approve(stage: Stage, user: str = RELMGR, reason: str = "evidence read") -> None:
+    """Press Approve, and fill the form when one is asked."""
+    await press(stage, "Approve…", user)
+    await asyncio.sleep(0.3)
+    views = stage.slack.views(user)
+    if views:
+        await stage.slack.submit(user, views[-1]["id"], {"reason": {"reason": reason}})
+
+
+async def test_a_healthy_release_is_approved_by_another_person(stage: Stage) -> None:
+    """Card with checks, limits and the last release; one click of a release manager; decision and trail agree."""
+    card = await waiting(stage)
+    assert "PASS: release gate 2026.11.23-2 · waiting for approval" in card.splitlines()[0]
+    assert "chat p95" in card
+    assert "4c1e9ab" in card
+
+    await approve(stage)
+    await until(lambda: "APPROVED" in text_of(stage.cards()[-1]).splitlines()[0], 10)
+    card = text_of(stage.cards()[-1])
+
+    assert "decision d-1" in card
+    assert "Revoke" in card
+    assert await state(stage) == (State.APPROVED, 1)
+    assert stage.bot is not None
+    rows = await stage.bot.world.store.read(lambda conn: audit.rows(conn))
+    decided = [json.loads(row.body) for row in rows if json.loads(row.body)["phase"] == "decision"]
+    assert [record["actor"] for record in decided] == [f"slack:{RELMGR}"]
+    assert len(stage.cards()) == 1
+
+
+async def test_R10_the_starter_and_who_has_no_right_do_not_decide(stage: Stage) -> None:
+    """A release manager who started it, a manager, a visitor: refused with the rule; the gate still waits."""
+    await stage.type(f"gate --release={RELEASE}", user=RELMGR)
+    await until(lambda: bool(stage.cards()) and "g-1" in text_of(stage.cards()[-1]), 40)
+
+    for user, word in ((RELMGR, "R10"), (VISITOR, "needs"), (ONCALL, "needs")):
+        ack = await stage.type("gate approve g-1 --reason=mine", user=user)
+        await until(lambda user=user, word=word, ack=ack: word in json.dumps(ack.body) + "".join(stage.whispers(user)))
+
+    assert await state(stage) == (State.WAITING, 0)
+
+
+async def test_R3_two_people_click_at_once_each_delivered_three_times_one_decision(stage: Stage) -> None:
+    """Approve and reject at the same moment, three deliveries each, across a restart."""
+    await waiting(stage)
+    lines = [(RELMGR, "gate approve g-1 --reason=yes"), (LEAD, "gate reject g-1 --reason=no")]
+
+    await asyncio.gather(*(stage.type(line, user=user) for user, line in lines for _ in range(3)))
+    await until(lambda: any(w in text_of(stage.cards()[-1]) for w in ("APPROVED", "REJECTED")), 10)
+    await stage.restart()
+    await asyncio.gather(*(stage.type(line, user=user) for user, line in lines))
+    await asyncio.sleep(0.5)
+
+    _, decisions = await state(stage)
+    assert decisions == 1
+
+
+async def test_R10_a_changed_knob_voids_the_card(stage: Stage) -> None:
+    """Between judgement and approval a knob was changed: the approval is refused and says run again."""
+    await waiting(stage)
+    assert stage.bot is not None
+    await stage.bot.world.convex(stage.config.target["practice"]).set_environment({"TOOL_JOB_RUNMAX_WEB": "3"})
+
+    await stage.type("gate approve g-1 --reason=go", user=RELMGR)
+    await until(lambda: "VOID" in text_of(stage.cards()[-1]).splitlines()[0], 10)
+
+    assert "configuration changed" in text_of(stage.cards()[-1])
+    assert (await state(stage))[0] is State.VOID
+
+
+async def test_FAIL_blocks_and_leads_to_the_playbook(stage: Stage) -> None:
+    """An open circuit: no Approve button, the playbook and the owners, and a typed approval is refused."""
+    stage.sendcat.inject("B", variant="primary")
+    card = await waiting(stage)
+
+    assert "FAIL" in card.splitlines()[0]
+    assert "deploy stays blocked" in card.splitlines()[0]
+    assert "Approve" not in card
+    assert "Owners of what is red" in card
+    await stage.type("gate approve g-1 --reason=anyway", user=RELMGR)
+    await until(lambda: any("cannot be approved" in text for text in stage.whispers(RELMGR)))
+    assert (await state(stage))[0] is State.BLOCKED
+
+
+async def test_R42_what_was_not_run_is_waived_by_name_or_not_at_all(stage: Stage) -> None:
+    """Without the chat scenario the gate is INCOMPLETE; a release manager waives it with a reason, then approves."""
+    card = await waiting(stage, f"gate --release={RELEASE} --scenarios=gmail_push_webhook,whatsapp_webhook")
+    assert "INCOMPLETE" in card.splitlines()[0]
+
+    await stage.type("gate approve g-1 --reason=go", user=RELMGR)
+    await until(lambda: any("not waived" in text for text in stage.whispers(RELMGR)))
+    await stage.type("gate waive g-1 --scenario=chat_stream_http --reason='tested by hand'", user=RELMGR)
+    await until(lambda: "chat_stream_http WAIVED" in text_of(stage.cards()[-1]), 10)
+    await stage.type("gate approve g-1 --reason=go", user=RELMGR)
+    await until(lambda: "APPROVED" in text_of(stage.cards()[-1]).splitlines()[0], 10)
+
+
+async def test_the_pipeline_goes_green_only_for_a_valid_approval(stage: Stage, tmp_path: Path) -> None:
+    """gate status: 1 without a gate, 5 while it waits, 0 with a passport once approved, 1 after a revocation."""
+    assert stage.bot is not None
+    line = f"gate status --release={RELEASE}"
+    assert (await _exit(stage, line))[0] == 1
+    await waiting(stage)
+    assert (await _exit(stage, line))[0] == 5
+    await stage.type("gate approve g-1 --reason=go", user=RELMGR)
+    await until(lambda: "APPROVED" in text_of(stage.cards()[-1]).splitlines()[0], 10)
+
+    status, data = await _exit(stage, line)
+    assert status == 0
+    other, _ = await _exit(stage, f"{line}@deadbee")
+    name = f"release-passport-{RELEASE}.json"
+    valid, said = await _exit(stage, f"gate verify-passport {name}")
+    altered = tmp_path / "altered.json"
+    held = json.loads((stage.config.artifact_dir / name).read_text())
+    held["passport"]["release"] = "2026.11.24-1"
+    altered.write_text(json.dumps(held))
+    forged, _ = await _exit(stage, f"gate verify-passport {altered}")
+    await stage.type("gate revoke g-1 --reason='regression'", user=LEAD)
+    await until(lambda: "REVOKED" in text_of(stage.cards()[-1]).splitlines()[0], 10)
+
+    assert data["fingerprint"] == said["fingerprint"]
+    assert (other, valid, forged) == (1, 0, 2)
+    assert (await _exit(stage, line))[0] == 1
+
+
+async def _exit(stage: Stage, line: str) -> tuple[int, dict[str, Any]]:
+    assert stage.bot is not None
+    reply, _ = await carry_out(stage.bot, line)
+    assert reply.op is not None
+    from bot.store import ops
+
+    op = await stage.bot.world.store.read(lambda conn: ops.get(conn, reply.op or ""))
+    assert op is not None
+    return op.exit_status or 0, op.data or {}
+
+
+async def test_an_unreachable_deployment_decides_nothing(stage: Stage) -> None:
+    """Convex is silent before any load: INCOMPLETE, nothing to approve, no drill was sent."""
+    stage.sendcat.script(Script("ops:getReliabilitySnapshot", times=None, drop=True))
+
+    await stage.type(f"gate --release={RELEASE}")
+    card = await stage.final(within_s=60)
+
+    assert "INCOMPLETE" in card.splitlines()[0]
+    assert "Approve" not in card
+
+
+@pytest.mark.parametrize(
+    "line", ["gate --release=../x", "gate --risk=high --profile=quick", "gate --minutes=0", "gate --profile=fast"]
+)
+async def test_a_gate_that_cannot_be_is_refused_at_once(stage: Stage, line: str) -> None:
+    ack = await stage.type(line)
+
+    assert "gate" in json.dumps(ack.body)
+    assert stage.cards() == []
+
+
+async def test_typed_alone_it_asks_by_a_form_and_shows_the_line(stage: Stage) -> None:
+    """The form completes the same line; a wrong release is marked at its question."""
+    await stage.type("gate")
+    await until(lambda: bool(stage.slack.views(ONCALL)))
+    view = stage.slack.views(ONCALL)[-1]
+    assert "/sendcat gate --release=" in json.dumps(view)
+
+    wrong = await stage.slack.submit(ONCALL, view["id"], {"release": {"release": "../x"}, "risk": {"risk": "normal"}})
+    assert "release" in json.dumps(wrong.body)
+    await stage.slack.submit(ONCALL, view["id"], {"release": {"release": RELEASE}, "risk": {"risk": "normal"}})
+    await until(lambda: bool(stage.cards()) and "g-1" in text_of(stage.cards()[-1]), 40)
