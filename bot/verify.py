@@ -9,7 +9,7 @@ anchor, 1 something was changed, 3 cannot be told (nothing anchors these records
 
 A record is number, hash before, hash, text; ``hash = sha256(domain + hash before + text)``. An anchor is a line
 ``sendcat-audit-1 KIND ORIGIN SIZE HEAD AT_MS SIGNATURE``: Ed25519 over everything before the signature. ``KIND`` is
-``checkpoint``, or ``restore`` where a backup was put back by a person: anchors of longer trails before it are void then.
+``checkpoint``, or ``restore`` where a person put a backup back: anchors of longer trails before it are void then.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Checkpoints: signed statements of how long the audit trail was and how it ended (decision 11; R39, R40).
 
-One is a line ``sendcat-audit-1 KIND ORIGIN SIZE HEAD AT_MS SIGNATURE``. It is a row here, a line of the anchor file, and
+One is a line ``sendcat-audit-1 KIND ORIGIN SIZE HEAD AT_MS SIGNATURE``. It is a row here, a line of the anchor file and
 a message in the anchor channel. The row comes first, in a transaction after the records it speaks of: so no anchor ever
 tells of a record that was not committed. ``restore`` says that a backup was put back by a person.
 """
@@ -30,7 +30,7 @@ Kind = Literal["checkpoint", "restore"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``size`` records, the last with hash ``head``, at ``at_ms`` (ms UTC). ``n`` counts checkpoints, 0 off the table."""
+    """``size`` records, the last with the hash ``head``, at ``at_ms`` (ms UTC). ``n`` counts checkpoints from 1."""
 
     n: int
     kind: str
@@ -79,6 +79,42 @@ def unanchored(conn: Connection) -> int:
     """How many records are newer than the newest checkpoint."""
     last = latest(conn)
     return audit.head(conn)[0] - (last.size if last else 0)
+
+
+def oldest_fresh_ms(conn: Connection) -> int | None:
+    """When the oldest record was written that no checkpoint vouches for; None when there is none."""
+    last = latest(conn)
+    row = conn.execute("SELECT at_ms FROM audit WHERE seq = ?", (last.size + 1 if last else 1,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a record is about, in four words; ``subject`` is the first one of its object."""
+
+    action: str
+    phase: str
+    outcome: str
+    subject: str
+
+
+def fresh(conn: Connection, limit: int = 200) -> tuple[Fact, ...]:
+    """What the records are about that no checkpoint vouches for, newest first."""
+    last = latest(conn)
+    rows = conn.execute(
+        "SELECT action, phase, coalesce(outcome, ''), coalesce(object, '') FROM audit "
+        "WHERE seq > ? ORDER BY seq DESC LIMIT ?",
+        (last.size if last else 0, limit),
+    )
+    return tuple(Fact(action, phase, outcome, words.partition(" ")[0]) for action, phase, outcome, words in rows)
+
+
+def number_of(conn: Connection, line: str) -> int:
+    """The number of the checkpoint with this line; 0 when it is none of ours."""
+    found = _LINE.fullmatch(line)
+    size = int(found[4]) if found else 0
+    row = conn.execute("SELECT n FROM checkpoints WHERE size = ? AND line = ?", (size, line)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def lines_after(conn: Connection, n: int) -> tuple[tuple[int, str], ...]:

@@ -1,7 +1,7 @@
 """The key that signs checkpoints of the audit trail: Ed25519, made once, kept beside the database (decision 11; R40).
 
-The private half stays in ``audit.key`` (0600). The public half stands in ``audit.pub`` and goes into the anchor channel,
-so that a verifier does not have to take it from this machine.
+The private half stays in ``audit.key`` (0600). The public half stands in ``audit.pub`` and in the anchor channel, so
+that a verifier does not have to take it from this machine.
 """
 
 from __future__ import annotations

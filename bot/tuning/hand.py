@@ -126,6 +126,11 @@ class Hand:
             return "void", f"{change.target} is another deployment now: {deployment}, not {change.deployment}"
         return None
 
+    async def anchored(self, change: Change, *, must: bool = True) -> None:
+        """Anchor the audit trail with this intent in it, before the write (R40); raises `Broken` where it must be."""
+        if self.world.notary is not None:
+            await self.world.notary.before(f"{change.id} on {change.target}", must=must)
+
     async def began(self, change: Change, failpoint: str) -> None:
         await self.seams.failpoints.at(failpoint, change.id)
 
