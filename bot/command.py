@@ -19,10 +19,9 @@ from slo.verdict import Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playbooks.book import Book
-
     from bot.config import Config
     from bot.run import Run
+    from playbooks.book import Book
 
 
 class Door(StrEnum):

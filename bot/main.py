@@ -20,6 +20,7 @@ from bot.desk import Desk
 from bot.errors import SendcatError
 from bot.incidents.keeper import Keeper
 from bot.logs import configure
+from bot.notary import Notary
 from bot.pages import findings, read_book
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
@@ -91,6 +92,7 @@ class Bot:
                 runbook_dir=config.runbook_dir,
             ),
         )
+        world.notary = Notary(store, clock, config)
         world.checks.append(lambda: _slack_findings(config))
         world.checks.append(lambda: asyncio.to_thread(findings, wall.names, book))
         from bot.tuning.applier import Applier  # only who leads carries changes, and pays for loading it
@@ -108,6 +110,7 @@ class Bot:
             await store.write(
                 lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
             )
+            world.notary.start()
             world.carrier = bot.applier
             await bot.worker.start()
             await bot.applier.start()
@@ -126,6 +129,8 @@ class Bot:
         await self.applier.stop()
         if self.world.keeper is not None:
             await self.world.keeper.stop()
+        if self.world.notary is not None:
+            await self.world.notary.stop()
         await self.socket.stop()
         await self.world.close()
         await self.world.store.close(timeout_s=2.0)

@@ -18,6 +18,7 @@ from bot.clock import token
 from bot.command import Outcome
 from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
+from bot.notary import SOOTHING, weighty
 from bot.run import Run, card_key, put_card, with_banner
 from bot.store import audit, offers, ops, outbox
 from bot.store.audit import AuditRecord, Phase
@@ -133,6 +134,8 @@ class Worker:
         )
         state: End = "done"
         try:
+            if world.notary is not None and weighty(plan.action):
+                await world.notary.before(f"{plan.action} {op.id}", must=plan.action not in SOOTHING)
             outcome = await plan.command.run(run, plan.args)
             if brake.halted is not None and outcome.exit_status != 0:
                 state = "stopped"

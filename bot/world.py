@@ -16,6 +16,7 @@ from bot.command import Outcome
 from bot.config import Config, Target
 from bot.errors import SendcatError, Unreachable
 from bot.incidents.keeper import Keeper
+from bot.notary import Notary
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
@@ -213,6 +214,7 @@ class World:
     feed: Feed = field(default_factory=Feed)
     floor: Floor | None = None
     carrier: Carrier | None = None
+    notary: Notary | None = None
     checks: list[Callable[[], Awaitable[list[Finding]]]] = field(default_factory=list)
     """Further looks of ``doctor`` that only a door can take (Slack)."""
     _clients: dict[str, ConvexClient] = field(default_factory=dict)

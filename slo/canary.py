@@ -90,9 +90,7 @@ def _probe(seen: Seen, ownership: Ownership) -> Judgement | None:
     return probes.judge(seen.probe, ownership) if seen.probe else None
 
 
-def _drill(
-    seen: Seen, baseline: Baseline, ownership: Ownership, required: Sequence[str] | None
-) -> Judgement | None:
+def _drill(seen: Seen, baseline: Baseline, ownership: Ownership, required: Sequence[str] | None) -> Judgement | None:
     return drills.judge(seen.drill, baseline, ownership, required=required) if seen.drill else None
 
 
@@ -396,7 +394,10 @@ def power(n: int, share: float = SEEN_SHARE, limit: float = MAX_DROP) -> float:
         return 0.0
     most = math.floor(n * limit + 1e-9)
     log_terms = (
-        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(share)
+        math.lgamma(n + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(n - k + 1)
+        + k * math.log(share)
         + (n - k) * math.log1p(-share)
         for k in range(most + 1)
     )

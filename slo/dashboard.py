@@ -115,7 +115,8 @@ def build(
     probed = sorted(
         ((item, item.report) for item in probes if item.report is not None),
         key=lambda pair: (_started(pair[1].started_at), pair[0].file),
-    )
+    )[-max_reports:]
+    probed = probed if max_reports else []
     gated = sorted(
         (item for item in gate_runs if item.passed is not None), key=lambda item: (item.started_ms or 0, item.file)
     )
@@ -139,7 +140,7 @@ def build(
         ),
         probes=tuple(
             Mark(_started(report.started_at), item.file, item.verdict or _word(report.passed))
-            for item, report in _last(probed, max_reports)
+            for item, report in probed
         ),
         gates=tuple(
             Mark(item.started_ms or 0, item.file, item.verdict or _word(bool(item.passed)))

@@ -179,6 +179,5 @@ def original_actions(findings: Sequence[str]) -> tuple[str, ...]:
 def open_items(rows: Sequence[Mapping[str, str]]) -> tuple[ActionItem, ...]:
     """Rows of action items as they stand in a report."""
     return tuple(
-        ActionItem(finding=row["finding"], owner=row["owner"], secondary=row["secondary"], id=row["id"])
-        for row in rows
+        ActionItem(finding=row["finding"], owner=row["owner"], secondary=row["secondary"], id=row["id"]) for row in rows
     )

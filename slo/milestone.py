@@ -147,9 +147,7 @@ def _rates(
 
     def ms(name: str, value: float | None, most: float) -> Check:
         why = note if value is not None else late or "no requests"
-        return check(
-            name, value, most, scope=path, unit="ms", owner=owner, reason=why, original=before.get(name)
-        )
+        return check(name, value, most, scope=path, unit="ms", owner=owner, reason=why, original=before.get(name))
 
     return [
         rate("2xx_success_rate", total - two_xx(statuses), slo.min_two_xx_rate, ">="),
@@ -254,9 +252,7 @@ def _snapshot(
     made = []
     for name, value, most, unit, why, section in rows:
         owner = ownership.owner_of(f"snapshot:{'open_circuits' if 'circuits' in name else name}")
-        item = check(
-            name, value, most, scope=SNAPSHOT, unit=unit, owner=owner, reason=why, original=was.get(name)
-        )
+        item = check(name, value, most, scope=SNAPSHOT, unit=unit, owner=owner, reason=why, original=was.get(name))
         if section in cut and item.verdict is Verdict.PASS:
             why = f"the snapshot was cut off ({section}): {cut[section]}"
             item = item.model_copy(update={"verdict": Verdict.INCOMPLETE, "reason": why})

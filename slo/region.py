@@ -265,9 +265,7 @@ def original_demand(streams: float, policy: RegionPolicy) -> Demand:
         (peak.active_standby_threshold, STANDBY),
     ):
         if streams >= threshold:
-            return Demand(
-                triggered=True, recommended_topology=topology, reason=f"expected_peak_streams >= {threshold}"
-            )
+            return Demand(triggered=True, recommended_topology=topology, reason=f"expected_peak_streams >= {threshold}")
     return Demand(
         triggered=False,
         recommended_topology=SINGLE,

@@ -143,7 +143,7 @@ async def _passport(run: Run, case: Case) -> Outcome:
         tone=Tone.OK,
         context=run.context,
         lead=f"{case.id} is approved until {until}; what it rests on has not changed.",
-        footer=f"`{artifact.name}` · key {made['fingerprint']} · sendcat gate verify-passport {artifact.name} --key={made['fingerprint']}",
+        footer=f"`{artifact.name}` · check it with: gate verify-passport {artifact.name} --key={made['fingerprint']}",
         final=True,
     )
     return Outcome(card=card, exit_status=0, data={"state": "APPROVED", "case": case.id, **made})

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
-from bot.store import audit, connection, epochs, migrations
+from bot.store import audit, checkpoints, connection, epochs, migrations
 
 TAIL = 1_000
 """So many records at the end of the audit trail are checked at each start; `audit verify` checks all."""
@@ -25,7 +25,7 @@ def damage(path: Path, known_epoch: int) -> str | None:
         return None
     try:
         with closing(connection.reader(path)) as conn:
-            return _look(conn, path.name, known_epoch)
+            return _look(conn, path.name, known_epoch) or checkpoints.damage(conn, path.parent)
     except sqlite3.DatabaseError as error:
         return f"The database {path.name} is damaged or not a database ({error})."
 

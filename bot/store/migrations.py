@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from bot.store import incident_tables
+from bot.store import audit_tables, incident_tables
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
@@ -61,7 +61,29 @@ def incidents(db: Database) -> None:
         db.conn.execute(statement)
 
 
-ALL: tuple[Callable[[Database], None], ...] = (first, forms, walks, cases, changes, pins, incidents)
+def checkpoints(db: Database) -> None:
+    """Signed checkpoints of the audit trail."""
+    for statement in audit_tables.CHECKPOINTS:
+        db.conn.execute(statement)
+
+
+def audit_search(db: Database) -> None:
+    """What the search of the audit trail stands on: indexes, words of what was acted on, hours."""
+    for statement in audit_tables.SEARCH:
+        db.conn.execute(statement)
+
+
+ALL: tuple[Callable[[Database], None], ...] = (
+    first,
+    forms,
+    walks,
+    cases,
+    changes,
+    pins,
+    incidents,
+    checkpoints,
+    audit_search,
+)
 """In order, append only."""
 
 

@@ -40,6 +40,7 @@ async def undoing(hand: Hand, change: Change) -> None:
     sent = await hand.move(change, "reverting", attempts=change.attempts + 1)
     await hand.began(change, "undo.recorded")
     try:
+        await hand.anchored(change, must=False)
         await hand.convex(change).set_environment({name: sent.reverts[name] for name in ours})
     except Unreachable as error:
         if error.ambiguous:

@@ -68,6 +68,7 @@ async def taken(hand: Hand, change: Change) -> None:
     sent = await hand.move(change, "intent", sent_ms=hand.now_ms, authority=_authority(change))
     await hand.began(change, "intent.recorded")
     try:
+        await hand.anchored(change)
         await hand.convex(change).set_environment(sent.writes)
     except Unreachable as error:
         if error.ambiguous:

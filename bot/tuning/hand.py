@@ -136,6 +136,11 @@ class Hand:
         who = resolve(self.world.config, approver.actor, standing)
         return not standing.known or bool(who.roles & TABLE["tune.approve"].roles)
 
+    async def anchored(self, change: Change, *, must: bool = True) -> None:
+        """Anchor the audit trail with this intent in it, before the write (R40); raises `Broken` where it must be."""
+        if self.world.notary is not None:
+            await self.world.notary.before(f"{change.id} on {change.target}", must=must)
+
     async def began(self, change: Change, failpoint: str) -> None:
         await self.seams.failpoints.at(failpoint, change.id)
 

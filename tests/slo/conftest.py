@@ -148,7 +148,9 @@ def drilled(baseline: Baseline) -> Callable[..., DrillReport]:
             ended=ended or Ended(how="finished"),
             skipped=skipped,
             generator=generator,
-            held=held_streams(plan.streams, [plan.streams.streams] * 20, plan.streams.streams) if plan.streams else None,
+            held=held_streams(plan.streams, [plan.streams.streams] * 20, plan.streams.streams)
+            if plan.streams
+            else None,
         )
 
     return build

@@ -32,8 +32,16 @@ def _recorded(case: str) -> tuple[Seen, Seen, dict[str, Any]]:
     """The two sides of a recorded run of the original, and its artifact."""
     (artifact,) = _read(case, "canary-check-*.json")
     names = {key: Path(path).name for key, path in artifact["artifacts"].items()}
-    probes = {name: ProbeReport.parse(json.loads((ARTIFACTS / case / name).read_text())) for name in names.values() if name.startswith("synth")}
-    drills = {name: DrillReport.parse(json.loads((ARTIFACTS / case / name).read_text())) for name in names.values() if name.startswith("load")}
+    probes = {
+        name: ProbeReport.parse(json.loads((ARTIFACTS / case / name).read_text()))
+        for name in names.values()
+        if name.startswith("synth")
+    }
+    drills = {
+        name: DrillReport.parse(json.loads((ARTIFACTS / case / name).read_text()))
+        for name in names.values()
+        if name.startswith("load")
+    }
     control = Seen(probes[names["controlProbe"]], drills[names["controlDrill"]])
     return control, Seen(probes[names["candidateProbe"]], drills[names["candidateDrill"]]), artifact
 
@@ -148,9 +156,7 @@ def test_streams_that_break_behind_a_200_fail(compare: Callable[..., Judgement],
 
 def test_the_rule_of_the_original_must_hold_too(compare: Callable[..., Judgement], sample_of: SampleOf) -> None:
     """A slow first stage decides in the original (its p95 is the worst stage's); it stops a promotion here as well."""
-    made = compare(
-        lambda s, g, i: sample_of(s, g, i, took_ms=1490 if (s, g) == (GMAIL, "low") and i < 10 else 40)
-    )
+    made = compare(lambda s, g, i: sample_of(s, g, i, took_ms=1490 if (s, g) == (GMAIL, "low") and i < 10 else 40))
 
     assert made.original_rule is False
     assert red(made) == {"original_rule"}
@@ -160,7 +166,13 @@ def test_the_rule_of_the_original_must_hold_too(compare: Callable[..., Judgement
     ("rise", "verdict"), [(2, Verdict.PASS), (3, Verdict.FAIL)], ids=["two percent", "three percent"]
 )
 def test_a_rise_of_exactly_the_limit_passes(
-    rise: int, verdict: Verdict, probe: ProbeReport, drilled: Drilled, sample_of: SampleOf, baseline: Baseline, ownership: Ownership
+    rise: int,
+    verdict: Verdict,
+    probe: ProbeReport,
+    drilled: Drilled,
+    sample_of: SampleOf,
+    baseline: Baseline,
+    ownership: Ownership,
 ) -> None:
     """5% to 7% is 2%, though 0.07 - 0.05 in floating point is more."""
     here = drilled(lambda s, g, i: sample_of(s, g, i, status=404 if s == GMAIL and i < 5 else 200), sent=100)

@@ -80,7 +80,9 @@ def names(checks: Any) -> set[str]:
 
 def test_chat_checks_are_the_originals(rules: dict[str, Any]) -> None:
     for case in rules["milestoneChat"]:
-        made = milestone.original_scenario(CHAT, rules_of(case["milestone"]), original_drill(case["milestone"], case["summary"]))
+        made = milestone.original_scenario(
+            CHAT, rules_of(case["milestone"]), original_drill(case["milestone"], case["summary"])
+        )
         result = made.model_dump(mode="json", by_alias=True)
         assert {key: result[key] for key in case["result"]} == case["result"]
 
@@ -117,7 +119,9 @@ def test_a_missing_scenario_is_written_as_the_original_writes_it() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_at_true_scale_passes(name: str, gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]) -> None:
+def test_a_run_at_true_scale_passes(
+    name: str, gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]
+) -> None:
     pool = scaled(name=name)
     big = pool.model_copy(update={"scenarios": tuple(_with_pool(item, 100) for item in pool.scenarios)})
 
@@ -187,7 +191,9 @@ def test_a_slow_model_is_seen_by_the_first_content(gate: Callable[..., Judgement
     assert (made.original_rule, names(made.failed)) == (True, {"p95_first_token_latency"})
 
 
-def test_R42_what_was_not_done_is_incomplete(gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]) -> None:
+def test_R42_what_was_not_done_is_incomplete(
+    gate: Callable[..., Judgement], scaled: Callable[..., DrillReport]
+) -> None:
     assert gate(drill=None).verdict is Verdict.INCOMPLETE
     assert gate(after=None).verdict is Verdict.INCOMPLETE
     skipped = scaled(skipped={CHAT: "no pool"})
@@ -223,7 +229,9 @@ def test_the_pool_must_be_large_enough(
     assert gate(drill=small).verdict is verdict
 
 
-def circuit(now: int, *, updated: int, success: int | None, provider: str = "openrouter_chat_primary") -> dict[str, Any]:
+def circuit(
+    now: int, *, updated: int, success: int | None, provider: str = "openrouter_chat_primary"
+) -> dict[str, Any]:
     """A circuit that refuses at `now`; `updated` and `success` are seconds before it."""
     row: dict[str, Any] = {
         "provider": provider,
@@ -248,7 +256,13 @@ def circuit(now: int, *, updated: int, success: int | None, provider: str = "ope
     ],
 )
 def test_a_circuit_that_is_tested_again_and_again_is_sustained_all_the_same(
-    updated: int, success: int, provider: str, held: bool, original: bool, gate: Callable[..., Judgement], snapshot: Build
+    updated: int,
+    success: int,
+    provider: str,
+    held: bool,
+    original: bool,
+    gate: Callable[..., Judgement],
+    snapshot: Build,
 ) -> None:
     """Weakness 21: the original sees only circuits that nobody calls."""
     now = snapshot().generated_at

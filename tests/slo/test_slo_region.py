@@ -46,7 +46,10 @@ def chat(p95_ms: float = 100, statuses: dict[str, int] | None = None, errors: in
         "errors": {"TypeError": errors} if errors else {},
         "latency": {"p95Ms": p95_ms, "firstTokenP95Ms": 10},
     }
-    raw = {"profile": other.pop("profile", "quick"), "scenarios": [{"name": CHAT, "skipped": False, "summary": summary}]}
+    raw = {
+        "profile": other.pop("profile", "quick"),
+        "scenarios": [{"name": CHAT, "skipped": False, "summary": summary}],
+    }
     return filed(raw, **other)
 
 
@@ -93,13 +96,25 @@ def test_recorded_decisions_are_reproduced(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "streams"),
-    [("5000", 5000), ("5k", 5000), ("5K", 5000), ("20,000", 20000), ("20_000", 20000), ("1.5k", 1500), ("2m", 2_000_000), ("0", 0), (" 60 000 ", 60000)],
+    [
+        ("5000", 5000),
+        ("5k", 5000),
+        ("5K", 5000),
+        ("20,000", 20000),
+        ("20_000", 20000),
+        ("1.5k", 1500),
+        ("2m", 2_000_000),
+        ("0", 0),
+        (" 60 000 ", 60000),
+    ],
 )
 def test_numbers_as_people_write_them_are_understood(text: str, streams: int) -> None:
     assert region.parse_streams(text) == streams
 
 
-@pytest.mark.parametrize("text", ["", "many", "5kk", "-1", "5 thousand", "1,5k", "0.5", "1e5", "20,00", "0x10", "99m", "nan", "٥k5"])
+@pytest.mark.parametrize(
+    "text", ["", "many", "5kk", "-1", "5 thousand", "1,5k", "0.5", "1e5", "20,00", "0x10", "99m", "nan", "٥k5"]
+)
 def test_what_is_no_number_of_streams_is_refused(text: str) -> None:
     """Weakness 7: in the original `5k` becomes 0, and nothing triggers."""
     with pytest.raises(BadForecast):
@@ -177,7 +192,10 @@ def test_network_errors_stay_in_the_denominator(
 ) -> None:
     """Weakness 28: one 503 among 49 refused connections is 2% of the requests, not all of the answers."""
     reports = [
-        Filed(f"load-drill-quick-{n}.json", drilled(lambda s, g, i: sample_of(s, g, i, status=503 if i == 0 else None), sent=50))
+        Filed(
+            f"load-drill-quick-{n}.json",
+            drilled(lambda s, g, i: sample_of(s, g, i, status=503 if i == 0 else None), sent=50),
+        )
         for n in range(3)
     ]
     made = decide(0, reports, snapshot())
@@ -205,7 +223,9 @@ def test_leftovers_of_tests_are_no_open_circuits(snapshot: Build) -> None:
 # The rule once more, written from section 9 alone
 
 
-def expected(streams: int, drills: list[Filed], circuits: list[tuple[str, str, float]], queued: int, alerts: int) -> tuple[bool, str]:
+def expected(
+    streams: int, drills: list[Filed], circuits: list[tuple[str, str, float]], queued: int, alerts: int
+) -> tuple[bool, str]:
     """Triggered, and the topology. `circuits` are provider, state, and minutes since the update."""
     demand = "active_active" if streams >= 60_000 else "active_standby" if streams >= 20_000 else None
     breaches = 0
@@ -265,18 +285,26 @@ def test_the_verdict_agrees_with_the_original_on_1000_inputs(snapshot: Build, **
     agree(snapshot=snapshot, **given)
 
 
-def agree(
-    streams: int, runs: list[Any], rows: list[Any], queued: int, alerts: int, snapshot: Build
-) -> None:
+def agree(streams: int, runs: list[Any], rows: list[Any], queued: int, alerts: int, snapshot: Build) -> None:
     drills = [
         chat(p95, statuses, errors, file=f"load-drill-quick-{n}.json", started_ms=1_795_419_406_000 + n)
         if ran
-        else filed({"profile": "quick", "scenarios": [{"name": CHAT, "skipped": True, "reason": "x"}]}, f"load-drill-quick-{n}.json", 1_795_419_406_000 + n)
+        else filed(
+            {"profile": "quick", "scenarios": [{"name": CHAT, "skipped": True, "reason": "x"}]},
+            f"load-drill-quick-{n}.json",
+            1_795_419_406_000 + n,
+        )
         for n, (p95, statuses, errors, ran) in enumerate(runs)
     ]
     idle = snapshot()
     recent = [
-        {"provider": p, "state": s, "failureCount": 5, "successCount": 0, "updatedAt": idle.generated_at - int(m * 60_000)}
+        {
+            "provider": p,
+            "state": s,
+            "failureCount": 5,
+            "successCount": 0,
+            "updatedAt": idle.generated_at - int(m * 60_000),
+        }
         for p, s, m in rows
     ]
     seen = snapshot(
