@@ -147,7 +147,8 @@ def build(
             for item in _last(gated, max_reports)
         ),
         unreadable=tuple(
-            [item.file for item in (*drills, *probes) if item.report is None]
+            [item.file for item in drills if item.report is None]
+            + [item.file for item in probes if item.report is None]
             + [item.file for item in gate_runs if item.passed is None]
         ),
     )
