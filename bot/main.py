@@ -120,12 +120,12 @@ class Bot:
         await bot.socket.start()
         return bot
 
-    async def close(self) -> None:
-        """Admit nothing, stop drills, record the rest, release the lock; within 10 s (R32)."""
+    async def close(self, grace_s: float = 5.0) -> None:
+        """Admit nothing, stop drills, let the rest end, record what did not, release the lock; within 10 s (R32)."""
         self.desk.open = False
         if self.cards is not None:
             self.cards.cancel()
-        await self.worker.stop()
+        await self.worker.stop(grace_s)
         await self.applier.stop()
         if self.world.keeper is not None:
             await self.world.keeper.stop()

@@ -59,11 +59,11 @@ class Stage:
         return self.bot
 
     async def leave(self) -> None:
-        """End the bot in good order."""
+        """End the bot in good order; what still runs is not waited for."""
         if self.door is not None:
             await self.door.stop(flush_s=0.5)
         if self.bot is not None:
-            await self.bot.close()
+            await self.bot.close(grace_s=0.5)
         self.bot = self.door = None
 
     async def restart(self) -> Bot:
@@ -186,7 +186,7 @@ async def bot(config: Config) -> AsyncIterator[Bot]:
     """The bot without Slack, as a terminal command leads it."""
     led = await Bot.lead(config, clock=SystemClock(), rests=False)
     yield led
-    await led.close()
+    await led.close(grace_s=0.5)
 
 
 def ask(line: str, *, by: str = "oncall", key: str | None = None, target: str | None = None) -> Ask:
