@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-WIDTH, HEIGHT = 640, 232
-LEFT, RIGHT, TOP, BOTTOM = 62, 16, 18, 44
+WIDTH, HEIGHT = 640, 330
+LEFT, RIGHT, TOP, BOTTOM = 66, 10, 10, 38
 MOST_LABELS = 6
 MOST_TICKS = 6
 Scale = Literal["linear", "log", "share"]
@@ -27,6 +27,8 @@ class Series:
     values: tuple[float | None, ...]
     limit: float | None = None
     """Compared point by point where it is the line that the limit is about."""
+    drawn: bool = True
+    """False: in the table only, since its measure would hide the limit."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def beyond(value: float | None, limit: float | None, at_least: bool) -> bool:
 
 def draw(wanted: Wanted) -> Chart:
     """Lay a chart out."""
-    values = [v for line in wanted.series for v in line.values if v is not None]
+    lines = [line for line in wanted.series if line.drawn]
+    values = [v for line in lines for v in line.values if v is not None]
     low, high = _range(values, wanted)
     up = _upwards(low, high, wanted.scale)
     count = len(wanted.labels)
@@ -126,11 +129,11 @@ def draw(wanted: Wanted) -> Chart:
     def x(at: int) -> float:
         if count == 1:
             return round((LEFT + WIDTH - RIGHT) / 2, 1)
-        inset = 14
+        inset = 36
         return round(LEFT + inset + at * (WIDTH - LEFT - RIGHT - 2 * inset) / (count - 1), 1)
 
     dots, paths = [], []
-    for number, line in enumerate(wanted.series):
+    for number, line in enumerate(lines):
         run: list[str] = []
         for at, value in enumerate([*line.values, None]):
             if value is None:
@@ -156,7 +159,7 @@ def draw(wanted: Wanted) -> Chart:
         limit_y=limit_y,
         limit_label=f"{wanted.limit_word} {wanted.say(wanted.limit)}" if wanted.limit is not None else "",
         beyond=_ground(limit_y, wanted.at_least),
-        lines=tuple(line.name for line in wanted.series) if len(wanted.series) > 1 else (),
+        lines=tuple(line.name for line in lines) if len(lines) > 1 else (),
     )
 
 
@@ -183,9 +186,7 @@ def _said(wanted: Wanted) -> str:
         if known:
             span = f"from {wanted.say(min(known))} to {wanted.say(max(known))}, last {wanted.say(known[-1])}"
             parts.append(f"{line.name} {span}")
-    red = sum(
-        beyond(value, line.limit, wanted.at_least) for line in wanted.series for value in line.values
-    )
+    red = sum(beyond(value, line.limit, wanted.at_least) for line in wanted.series for value in line.values)
     if wanted.limit is not None:
         where = "under" if wanted.at_least else "over"
         parts.append(f"{wanted.limit_word} {wanted.say(wanted.limit)}, {red} {where} it")

@@ -56,7 +56,7 @@ def of_endpoint(trend: Trend) -> tuple[Chart, ...]:
         latency.append(Series("p95 first token", tuple(p.first_token_p95_ms for p in points)))
     errors = [Series("5xx and network errors", tuple(p.error_rate for p in points), error_limit)]
     if any(p.refused_rate for p in points):
-        errors.append(Series("refused (429)", tuple(p.refused_rate for p in points)))
+        errors.append(Series("refused (429)", tuple(p.refused_rate for p in points), drawn=False))
     wanted = [
         _chart(f"{key}-p95", "Latency, p95", points, tuple(latency), p95_limit, ms, scale="log"),
         _chart(f"{key}-errors", "Error rate", points, tuple(errors), error_limit, share),
@@ -92,7 +92,7 @@ def of_burn(board: Dashboard) -> Chart | None:
         by_file = {point.file: point.burn for point in trend.points}
         line = tuple(by_file.get(point.file) for point in ordered)
         if any(value is not None for value in line):
-            series.append(Series(trend.endpoint, line, AT_LIMIT))
+            series.append(Series(trend.scenario.partition("_")[0], line, AT_LIMIT))
     if not series:
         return None
     return draw(_chart("burn", "Threshold burn", tuple(ordered), tuple(series), AT_LIMIT, times))
