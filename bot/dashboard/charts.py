@@ -184,7 +184,7 @@ def _said(wanted: Wanted) -> str:
     for line in wanted.series:
         known = [value for value in line.values if value is not None]
         if known:
-            span = f"from {wanted.say(min(known))} to {wanted.say(max(known))}, last {wanted.say(known[-1])}"
+            span = f"from {wanted.say(min(known))} to {wanted.say(max(known))}, last measured {wanted.say(known[-1])}"
             parts.append(f"{line.name} {span}")
     red = sum(beyond(value, line.limit, wanted.at_least) for line in wanted.series for value in line.values)
     if wanted.limit is not None:
@@ -223,7 +223,7 @@ def _ticks(low: float, high: float, scale: Scale) -> list[float]:
             found = [f * 10.0**p for p in powers for f in factors if low <= f * 10.0**p <= high]
             if len(found) <= MOST_TICKS:
                 break
-        return found
+        return found[:: math.ceil(len(found) / MOST_TICKS) or 1]
     raw = (high - low) / (MOST_TICKS - 2)
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw)

@@ -11,7 +11,6 @@ from bot.views import number
 from slo.dashboard import Dashboard, Point, Trend
 from slo.scenarios import CHAT
 
-
 AT_LIMIT = 1.0
 """A threshold burn of 1 is a figure that stands at its own limit."""
 
