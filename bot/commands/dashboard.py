@@ -43,7 +43,7 @@ async def _run(run: Run, args: DashboardArgs) -> Outcome:
     left_out = shown.left_out(made)
     folder = run.world.config.artifact_dir
     card = Card(
-        title=f"Dashboard of {run.target.name}: {runs} reports",
+        title=f"Dashboard of {run.target.name}: {runs} report{'' if runs == 1 else 's'}",
         tone=Tone.PLAIN,
         context=run.context,
         lead="" if runs else "There is no report of this target yet.",

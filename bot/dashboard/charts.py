@@ -154,7 +154,7 @@ def draw(wanted: Wanted) -> Chart:
         rows=tuple(_row(wanted, at) for at in reversed(range(count))),
         paths=tuple(paths),
         dots=tuple(dots),
-        y_ticks=tuple(Tick(up(value), wanted.say(value)) for value in _ticks(low, high, wanted.scale)),
+        y_ticks=tuple(Tick(up(value), wanted.say(value)) for value in ticks(low, high, wanted.scale)),
         x_ticks=tuple(Tick(x(at), wanted.ticks[at]) for at in reversed(range(count - 1, -1, -step))),
         limit_y=limit_y,
         limit_label=f"{wanted.limit_word} {wanted.say(wanted.limit)}" if wanted.limit is not None else "",
@@ -216,7 +216,8 @@ def _upwards(low: float, high: float, scale: Scale) -> Callable[[float], float]:
     return lambda value: round(TOP + tall * (1 - min(1.0, max(0.0, part(value)))), 1)
 
 
-def _ticks(low: float, high: float, scale: Scale) -> list[float]:
+def ticks(low: float, high: float, scale: Scale) -> list[float]:
+    """Round values between two others, few enough to be read."""
     if scale == "log":
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         for factors in ((1, 2, 5), (1, 3), (1,)):

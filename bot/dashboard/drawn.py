@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from bot.dashboard.charts import ticks
 from bot.dashboard.wanted import short
 from slo.dashboard import Dashboard, Trend
 from slo.scenarios import CHAT
@@ -66,11 +67,10 @@ def draw(data: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def _panel(axis: Any, panel: dict[str, Any], ticks: list[str]) -> None:
+def _panel(axis: Any, panel: dict[str, Any], labels: list[str]) -> None:
     values, limit = panel["values"], panel["limit"]
-    places = range(len(values))
     floats = [float("nan") if value is None else value for value in values]
-    axis.plot(places, floats, color=LINE, marker="o", markersize=4.5, linewidth=1.8)
+    axis.plot(range(len(values)), floats, color=LINE, marker="o", markersize=4.5, linewidth=1.8)
     red = [
         at
         for at, value in enumerate(values)
@@ -92,15 +92,19 @@ def _panel(axis: Any, panel: dict[str, Any], ticks: list[str]) -> None:
     known = [value for value in [*values, limit] if value is not None]
     if panel.get("log"):
         axis.set_yscale("log")
-        axis.set_ylim(max(1.0, min(known, default=1.0)) / 1.8, max(known, default=10.0) * 1.8)
+        low, high = max(1.0, min(known, default=1.0)) / 1.8, max(known, default=10.0) * 1.8
+        axis.set_ylim(low, high)
+        places = ticks(low, high, "log")
+        axis.set_yticks(places, [f"{place:,.0f}" for place in places])
+        axis.minorticks_off()
     elif panel.get("at_least"):
         axis.set_ylim(min(90.0, min(known, default=90.0) - 4), 101.5)
     else:
         axis.set_ylim(0, (max(known, default=1.0) * 1.3) or 1.0)
-    step = max(1, -(-len(ticks) // 4))
-    kept = list(reversed(range(len(ticks) - 1, -1, -step)))
-    axis.set_xticks(kept, [ticks[at] for at in kept], fontsize=7.5, color=SOFT)
-    axis.set_xlim(-0.6, len(ticks) - 0.4)
+    step = max(1, -(-len(labels) // 4))
+    kept = list(reversed(range(len(labels) - 1, -1, -step)))
+    axis.set_xticks(kept, [labels[at] for at in kept], fontsize=7.5, color=SOFT)
+    axis.set_xlim(-0.6, len(labels) - 0.4)
     axis.tick_params(axis="y", labelsize=7.5, colors=SOFT)
     axis.set_title(panel["title"], fontsize=9, loc="left", color=SOFT)
     axis.grid(visible=True, axis="y", alpha=0.25)
