@@ -72,9 +72,7 @@ def same_as(finding: str) -> str:
     return _NUMBERS.sub("#", finding)
 
 
-def note(
-    tx: Tx, *, op: str, target: str, findings: Sequence[tuple[str, str, str]]
-) -> tuple[Item, ...]:
+def note(tx: Tx, *, op: str, target: str, findings: Sequence[tuple[str, str, str]]) -> tuple[Item, ...]:
     """Write down the findings of a day (text, owner, secondary): a new item each, or a mark on the one that is open."""
     made = []
     for finding, owner, secondary in findings:

@@ -51,6 +51,7 @@ STATEMENTS = (
         n INTEGER PRIMARY KEY AUTOINCREMENT,
         op TEXT NOT NULL,
         target TEXT NOT NULL,
+        origin TEXT NOT NULL,
         fault TEXT NOT NULL,
         planned_ms INTEGER NOT NULL,
         until_ms INTEGER NOT NULL,

@@ -15,6 +15,8 @@ class Woven:
     n: int
     op: str
     target: str
+    origin: str
+    """Where that practice Sendcat listened; another one may have its name by now."""
     fault: str
     planned_ms: int
     until_ms: int
@@ -23,14 +25,15 @@ class Woven:
     how: str | None
 
 
-_COLUMNS = "n, op, target, fault, planned_ms, until_ms, begun_ms, cleared_ms, how"
+_COLUMNS = "n, op, target, origin, fault, planned_ms, until_ms, begun_ms, cleared_ms, how"
 
 
-def plan(tx: Tx, *, op: str, target: str, fault: str, planned_ms: int, until_ms: int) -> int:
+def plan(tx: Tx, *, op: str, target: str, origin: str, fault: str, planned_ms: int, until_ms: int) -> int:
     """Note that a fault is about to go in; answers its number."""
     row = tx.db.execute(
-        "INSERT INTO woven_faults (op, target, fault, planned_ms, until_ms) VALUES (?, ?, ?, ?, ?) RETURNING n",
-        (op, target, fault, planned_ms, until_ms),
+        "INSERT INTO woven_faults (op, target, origin, fault, planned_ms, until_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?) RETURNING n",
+        (op, target, origin, fault, planned_ms, until_ms),
     ).fetchone()
     return int(row[0])
 
@@ -42,7 +45,9 @@ def begun(tx: Tx, n: int) -> None:
 
 def cleared(tx: Tx, n: int, how: str) -> None:
     """It is out, or was never in."""
-    tx.db.execute("UPDATE woven_faults SET cleared_ms = ?, how = ? WHERE n = ? AND cleared_ms IS NULL", (tx.now_ms, how, n))
+    tx.db.execute(
+        "UPDATE woven_faults SET cleared_ms = ?, how = ? WHERE n = ? AND cleared_ms IS NULL", (tx.now_ms, how, n)
+    )
 
 
 def get(conn: Connection, n: int) -> Woven | None:

@@ -62,7 +62,8 @@ class Control:
                 fault, variant = options.pop("fault", None), options.pop("variant", None)
                 if not isinstance(fault, str) or not (variant is None or isinstance(variant, str)):
                     raise ValueError("a fault is a letter, its variant a name")
-                self._faults.inject(fault, variant=variant, for_ms=_for_ms(options.pop("forMs", None)), **options)
+                for_ms = _for_ms(options.pop("forMs", None))
+                self._faults.inject(fault, variant=variant, for_ms=for_ms, **options)
             case "POST", "/_practice/clear":
                 name = body.get("fault")
                 if not (name is None or isinstance(name, str)):

@@ -29,9 +29,7 @@ class Faults:
         self._background = Background(deployment, self._traffic)
         self._active: dict[str, Stage] = {}
 
-    def inject(
-        self, fault: str, *, variant: str | None = None, for_ms: int | None = None, **options: Option
-    ) -> None:
+    def inject(self, fault: str, *, variant: str | None = None, for_ms: int | None = None, **options: Option) -> None:
         """Put a fault in, already grown old; raises ValueError listing what exists.
 
         With ``for_ms`` it goes out by itself after that time, whatever became of whoever put it in.
