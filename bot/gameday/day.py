@@ -1,7 +1,7 @@
 """One game day while it runs: the items it opens with, probe, drills, a look for the woven fault.
 
-Runbook, "Game-Day Procedure", steps 1 and 2. What cannot be done is a finding and ends nothing; a stop ends the day, and
-what was measured until then is judged and kept all the same.
+Runbook, "Game-Day Procedure", steps 1 and 2. What cannot be done is a finding and ends nothing; a stop ends the day,
+and what was measured until then is judged and kept all the same.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from bot import measure
 from bot.card import Tone
 from bot.course import Course
-from bot.errors import SendcatError
+from bot.errors import SendcatError, Unknown
 from bot.gameday import weave
-from bot.gameday.flags import minutes, within
+from bot.gameday.flags import within
 from bot.gameday.weave import Weaver
 from bot.practice.faulting import Faulting
 from bot.redact import inert
@@ -89,19 +89,17 @@ class GameDay:
         return [plan_drill(self.run.target, name, scenarios, secrets=secrets, **options) for name in self.args.named]
 
     async def _weave(self, plans: list[DrillPlan]) -> Weaver:
-        from bot.errors import Unknown
-
         assert self.args.weave is not None
         faulting = Faulting(self.run.target)
         fault = await weave.chosen(faulting, self.args.weave)
-        long_s = minutes(plans) * 60
-        if self.args.weave_after >= sum(plan.duration_ms for plan in plans) / 1000:
+        long_s = sum(plan.duration_ms for plan in plans) / 1000
+        if self.args.weave_after >= long_s:
             raise Unknown(
-                f"The drills of this day take {long_s:.0f} s: after {self.args.weave_after:g} s nothing is left to see.",
+                f"The drills of this day take {long_s:.1f} s: at {self.args.weave_after:g} s nothing is left to see.",
                 then="--weave-after=1",
             )
         self.day.fault = fault
-        for_ms = round(2 * sum(plan.duration_ms for plan in plans)) + weave.SPARE_MS
+        for_ms = round(2000 * long_s) + weave.SPARE_MS
 
         async def say(detail: str) -> None:
             self.course.mark(self.fault, Tone.WARN, detail)
@@ -127,6 +125,13 @@ class GameDay:
                 await self._woven(self._weaver)
         self.day.halted = self.run.brake.halted
         return self.day
+
+    def broke(self, what: str) -> None:
+        """An error of our own ended the day: what was not done was not done because of it."""
+        self.day.halted = self.run.brake.halted
+        for key in self.args.named:
+            if key not in self.day.drilled:
+                self.day.why.setdefault(key, f"the bot failed ({what})")
 
     async def _opened(self) -> None:
         items = self.day.opened_with

@@ -65,6 +65,8 @@ class Weaver:
     for_ms: int
     say: Callable[[str], Awaitable[None]]
     row: int | None = None
+    coming: bool = False
+    """Its moment has come: from here on it is carried to its end and not cut short."""
     begun_ms: int | None = None
     trouble: str = ""
 
@@ -74,6 +76,7 @@ class Weaver:
         await clock.sleep(self.after_s)
         if self.run.brake.halted is not None:
             return
+        self.coming = True
         now_ms = clock.now_ms()
 
         def intend(tx: Tx) -> int:
@@ -125,15 +128,20 @@ async def weaving(weaver: Weaver) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        coming.cancel()
+        if not weaver.coming:
+            coming.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await coming
-        halted = weaver.run.brake.halted
-        leaving = asyncio.ensure_future(weaver.take_out("stopped" if halted is not None else "the day ended"))
-        while not leaving.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(leaving)
-        leaving.result()
+            await _through(coming)
+        how = "the day ended" if weaver.run.brake.halted is None else "stopped"
+        await _through(asyncio.ensure_future(weaver.take_out(how)))
+
+
+async def _through(task: asyncio.Future[None]) -> None:
+    """To its end, also when whoever waits is cancelled meanwhile; raises what the task raised."""
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 def seen(fault: str, before: tuple[str, ...], after: tuple[str, ...] | None, weaver: Weaver) -> Judgement:
