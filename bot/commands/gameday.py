@@ -152,7 +152,7 @@ async def _mark(run: Run, item_id: str, verb: Verb, value: str) -> Outcome:
     item = await run.world.store.write(write)
     titles = {"assign": "Handed over", "done": "Done", "reopen": "Open again"}
     said = {"assign": f"{holder(item)} looks after it.", "done": value, "reopen": f"{holder(item)} looks after it."}
-    card = Card(title=f"{titles[verb]}: {item.id}", tone=Tone.OK, lead=said[verb], sections=(item.finding,))
+    card = Card(title=f"{titles[verb]}: {item.id}", tone=Tone.OK, lead=said[verb], sections=(item.words,))
     return done(card, item=_data(item))
 
 
@@ -162,6 +162,7 @@ def _data(item: Item) -> dict[str, Any]:
         "id": item.id,
         "target": item.target,
         "finding": item.finding,
+        "last_found": item.words,
         "owner": item.owner,
         "secondary": item.secondary,
         "holder": item.holder,

@@ -138,7 +138,7 @@ class GameDay:
         if not items:
             self.course.say("none from earlier game days")
             return
-        named = "; ".join(f"{item.id} {inert(item.finding, 70)}" for item in items[-3:])
+        named = "; ".join(f"{item.id} {inert(item.words, 70)}" for item in items[-3:])
         more = f"; and {len(items) - 3} more" if len(items) > 3 else ""
         await self.course.note(f"{len(items)}: {named}{more}", Tone.WARN)
 

@@ -108,4 +108,4 @@ def _report(run: Run, day: Day, judged: GameDayJudgement, items: tuple[Item, ...
 
 
 def _action(item: Item) -> ActionItem:
-    return ActionItem(finding=item.finding, owner=item.owner, secondary=item.secondary, id=item.id)
+    return ActionItem(finding=item.words, owner=item.owner, secondary=item.secondary, id=item.id)

@@ -66,6 +66,11 @@ def _table(day: Day, made: Concluded) -> Table:
     for name, judged in made.judged.steps:
         label = f"fault {day.fault}" if name == LOOK else name
         rows.append((Cell(text=label), Cell(text=str(judged.verdict), tone=verdict_tone(judged.verdict)), _why(judged)))
+    for check in made.judged.judgement.failed:
+        if check.name == "429_share":
+            verdict = Cell(text="FAIL", tone=Tone.BAD)
+            why = f"{inert(check.reason, 60)} of {check.scope}, at most {number(check.limit, check.unit)}"
+            rows.append((Cell(text="refused (429)"), verdict, Cell(text=why)))
     return Table(columns=("Step", "Verdict", "Why"), rows=tuple(rows))
 
 
@@ -91,7 +96,7 @@ def _then(made: Concluded) -> str:
 
 def items_text(items: Sequence[Item]) -> str:
     """One line for each item, at most six."""
-    lines = [f"• `{item.id}` {item.finding} – {holder(item)}{_times(item)}" for item in items[:MOST_ITEMS]]
+    lines = [f"• `{item.id}` {item.words} – {holder(item)}{_times(item)}" for item in items[:MOST_ITEMS]]
     if len(items) > MOST_ITEMS:
         lines.append(f"• and {len(items) - MOST_ITEMS} more: `/sendcat gameday items`")
     return "\n".join(lines)
@@ -144,5 +149,5 @@ _DONE = Form(
 def _item_text(item: Item) -> str:
     began = f"since {when(item.made_ms)} on {item.target}{_times(item)}"
     if (done := item.done) is not None:
-        return f"✓ `{item.id}` {item.finding}\ndone by {mention(done.by)} {when(done.at_ms)}: {done.value}"
-    return f"*`{item.id}`* {item.finding}\n{holder(item)} · {began} · run {item.op}"
+        return f"✓ `{item.id}` {item.words}\ndone by {mention(done.by)} {when(done.at_ms)}: {done.value}"
+    return f"*`{item.id}`* {item.words}\n{holder(item)} · {began} · run {item.op}"

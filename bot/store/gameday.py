@@ -62,6 +62,11 @@ class Item:
         return None if self.open else next(mark for mark in reversed(self.marks) if mark.verb == "done")
 
     @property
+    def words(self) -> str:
+        """The finding with the figures of the newest day that found it."""
+        return next((mark.value for mark in reversed(self.marks) if mark.verb == "seen"), self.finding)
+
+    @property
     def times(self) -> int:
         """On how many game days it was found."""
         return 1 + sum(mark.verb == "seen" for mark in self.marks)

@@ -57,7 +57,7 @@ async def test_a_quiet_day_from_slack_ends_with_its_dashboard(stage: Stage) -> N
 async def test_weakness_31_refusals_fail_the_day_and_the_next_one_opens_with_them(
     stage: Stage, sendcat: PracticeSendcat
 ) -> None:
-    sendcat.deployment.environment.set("RATE_LIMIT_GMAIL_PUSH_MAX_PER_MINUTE", "1")
+    sendcat.deployment.environment.set("RATE_LIMIT_GMAIL_PUSH_MAX", "15")
     await stage.type(DAY)
     text = await stage.final()
     assert "FAIL: game day of practice" in text
@@ -74,6 +74,7 @@ async def test_weakness_31_refusals_fail_the_day_and_the_next_one_opens_with_the
     await stage.type("gameday assign gi-1 relmgr")
     await until(lambda: any("Handed over: gi-1" in text for text in stage.whispers()))
     await stage.restart()
+    sendcat.clock.advance(120_000)
     await stage.type(DAY, user=RELMGR)
     await until(lambda: any("1: gi-1" in text_of(card) for card in stage.cards()), 20)
     text = await stage.final()
@@ -87,7 +88,7 @@ async def test_weakness_31_refusals_fail_the_day_and_the_next_one_opens_with_the
     _, outcome = await carry_out(stage.bot, "gameday done gi-1 the limit is 120 again")
     assert outcome is not None
     assert "Done: gi-1" in outcome["card"]["title"]
-    sendcat.deployment.environment.set("RATE_LIMIT_GMAIL_PUSH_MAX_PER_MINUTE", "100000")
+    sendcat.deployment.environment.set("RATE_LIMIT_GMAIL_PUSH_MAX", "100000")
     sendcat.clock.advance(120_000)
     outcome = await day(stage.bot)
     assert outcome["data"]["report"]["honest"]["openedWith"] == []
