@@ -96,7 +96,7 @@ def _report(run: Run, day: Day, judged: GameDayJudgement, items: tuple[Item, ...
         passed=made.verdict is Verdict.PASS,
         steps=(probe, *drills),
         findings=judged.original_findings,
-        action_items=judge.original_actions(judged.original_findings),
+        action_items=judge.original_actions(judged.original_findings or [item.text for item in judged.findings]),
         honest=GameDayHonest.of(
             made,
             target=run.target.name,

@@ -120,7 +120,7 @@ _COLUMNS = "id, op, target, finding, owner, secondary, made_ms"
 def get(conn: Connection, item: str) -> Item | None:
     """One item by its id."""
     row = conn.execute(f"SELECT {_COLUMNS} FROM game_day_items WHERE id = ?", (item,)).fetchone()
-    return None if row is None else Item(*row, _marks(conn, item))
+    return None if row is None else Item(*(*row, _marks(conn, item)))
 
 
 def items(conn: Connection, target: str | None = None, limit: int = 200) -> tuple[Item, ...]:
@@ -129,7 +129,7 @@ def items(conn: Connection, target: str | None = None, limit: int = 200) -> tupl
         f"SELECT {_COLUMNS} FROM game_day_items WHERE ? IS NULL OR target = ? ORDER BY n DESC LIMIT ?",
         (target, target, limit),
     ).fetchall()
-    return tuple(Item(*row, _marks(conn, row[0])) for row in reversed(rows))
+    return tuple(Item(*(*row, _marks(conn, row[0]))) for row in reversed(rows))
 
 
 def opened(conn: Connection, target: str) -> tuple[Item, ...]:

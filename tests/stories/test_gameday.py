@@ -115,7 +115,7 @@ async def test_a_failed_probe_is_a_finding_and_the_drills_run_all_the_same(bot: 
 
     assert outcome["exit_status"] == 1
     [report] = kept(bot.world.config.artifact_dir)
-    assert [step.passed for step in report.steps][0] is False
+    assert report.steps[0].passed is False
     assert "Synthetic probes failed." in report.findings
     assert any("probe" in item["finding"] for item in outcome["data"]["items"])
 
@@ -258,6 +258,27 @@ async def test_R16_the_drills_of_a_day_are_one_operation(bot: Bot) -> None:
     assert outcome["exit_status"] == 4
     assert "ceiling" in json.dumps(outcome["card"])
     assert kept(config.artifact_dir) == []
+
+
+async def test_an_item_is_taken_and_ended_with_buttons_and_a_form(stage: Stage) -> None:
+    assert stage.bot is not None
+    finding = ("drill burst: p95_latency of /api/chat", "chat-runtime", "reliability-platform")
+    await stage.bot.world.store.write(lambda tx: rows.note(tx, op="r-1", target="practice", findings=[finding]))
+    await stage.type("gameday items")
+    await until(lambda: bool(stage.slack.ephemerals(ONCALL)))
+    listed = stage.slack.ephemerals(ONCALL)[-1]
+    assert "chat-runtime (then reliability-platform)" in text_of(listed)
+    await stage.slack.hands.click(ONCALL, listed, "Take gi-1", channel=INCIDENTS)
+    await until(lambda: any("Handed over: gi-1" in text for text in stage.whispers()))
+    await stage.slack.hands.click(ONCALL, listed, "gi-1 done…", channel=INCIDENTS)
+    await until(lambda: bool(stage.slack.views(ONCALL)))
+    view = stage.slack.views(ONCALL)[-1]["id"]
+    await stage.slack.submit(ONCALL, view, {"note": {"note": "raised the cap in c-41"}})
+    await until(lambda: any("Done: gi-1" in text for text in stage.whispers()))
+    [item] = await stage.bot.world.store.read(rows.items)
+    assert (item.open, item.holder) == (False, f"slack:{ONCALL}")
+    assert item.done is not None
+    assert item.done.value == "raised the cap in c-41"
 
 
 async def test_items_are_ended_once_and_taken_up_again(bot: Bot) -> None:
