@@ -222,5 +222,12 @@ class GameDay:
 
     async def _letters(self) -> tuple[str, ...]:
         """The playbooks whose signals fire now."""
-        facts = await measure.facts(self.run, [looked.snapshot for looked in self.day.looks], None, None)
+        looks = [looked.snapshot for looked in self.day.looks]
+        drilled = list(self.day.drilled.values())
+        facts = await measure.facts(
+            self.run,
+            looks,
+            self.day.probed.report if self.day.probed else None,
+            drilled[-1].report if drilled else None,
+        )
         return suggestions(judge_signals(facts, self.run.world.book))
