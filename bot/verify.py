@@ -118,6 +118,8 @@ def verify(records: Iterable[Row], anchors: Sequence[Anchor] = ()) -> Report:
             if not broken:
                 what = f"cut off: the trail ends at record {report.records}; {anchor.size} were anchored at {when}"
                 report.problems.append(Problem(report.records + 1, what))
+                if report.records > report.anchored:
+                    report.notes.append(f"no anchor vouches for the records {report.anchored + 1} to {report.records}")
             break
         if wanted[anchor.size] != anchor.head:
             first = report.anchored + 1
@@ -134,6 +136,10 @@ def _walk(records: Iterable[Row], report: Report, wanted: dict[int, str], restor
     before, expected = _NOTHING, 1
     wanted[0] = _NOTHING
     for seq, prev_hash, digest, body in records:
+        if expected > 1 and seq == expected and _follows_another(prev_hash, digest, body, before):
+            return [
+                Problem(expected - 1, f"record {expected - 1} is not the one that record {expected} was written after")
+            ]
         what = _fault(seq, prev_hash, digest, body, before, expected)
         if what is not None:
             return [Problem(expected, what)]
@@ -168,6 +174,16 @@ def _fault(seq: object, prev_hash: object, digest: object, body: object, before:
     if not isinstance(told, dict) or told.get("seq") != seq:
         return f"record {seq} bears another number in its text"
     return None
+
+
+def _follows_another(prev_hash: object, digest: object, body: object, before: str) -> bool:
+    """Whether a record is whole but names another record before it: then that one was changed, and not this one."""
+    if prev_hash == before or not (isinstance(prev_hash, str) and isinstance(body, str)):
+        return False
+    try:
+        return hashlib.sha256(_DOMAIN + bytes.fromhex(prev_hash) + body.encode()).hexdigest() == digest
+    except ValueError:
+        return False
 
 
 def _in_force(anchors: Sequence[Anchor]) -> tuple[list[Anchor], list[str]]:
