@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bot.config import Environment
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
@@ -88,10 +86,7 @@ async def test_weakness_31_refusals_fail_the_day_and_the_next_one_opens_with_the
     _, outcome = await carry_out(stage.bot, "gameday done gi-1 the limit is 120 again")
     assert outcome is not None
     assert "Done: gi-1" in outcome["card"]["title"]
-    sendcat.deployment.environment.set("RATE_LIMIT_GMAIL_PUSH_MAX", "100000")
-    sendcat.clock.advance(120_000)
-    outcome = await day(stage.bot)
-    assert outcome["data"]["report"]["honest"]["openedWith"] == []
+    assert await stage.bot.world.store.read(lambda conn: rows.opened(conn, "practice")) == ()
 
 
 async def test_R13_stopped_in_the_middle_it_decides_nothing_and_is_kept(stage: Stage) -> None:
@@ -111,7 +106,7 @@ async def test_R13_stopped_in_the_middle_it_decides_nothing_and_is_kept(stage: S
 
 async def test_a_failed_probe_is_a_finding_and_the_drills_run_all_the_same(bot: Bot, sendcat: PracticeSendcat) -> None:
     sendcat.deployment.environment.set("ALLOWED_ORIGINS", "https://elsewhere.example")
-    outcome = await day(bot)
+    outcome = await day(bot, f"{DAY} --scenarios=whatsapp_webhook")
 
     assert outcome["exit_status"] == 1
     [report] = kept(bot.world.config.artifact_dir)
@@ -198,42 +193,35 @@ async def test_without_anybody_the_fault_ends_by_itself(sendcat: PracticeSendcat
     assert sendcat.active_faults() == []
 
 
-@pytest.mark.parametrize(
-    ("flags", "status", "said"),
-    [
-        ("--weave=G", 2, "G and H are decisions"),
-        ("--weave=F:nosuch", 2, "there are A:"),
-        ("--weave=F --weave-after=600", 2, "nothing is left to see"),
-        ("--profiles=brust", 2, "burst"),
-        ("--profiles=quick,quick", 2, "each profile is named once"),
-        ("--profiles=,", 2, "names no profile"),
-        ("--weave-after=nan", 2, "weave-after"),
-    ],
-)
-async def test_what_cannot_be_is_said_before_anything_is_sent(
-    bot: Bot, sendcat: PracticeSendcat, flags: str, status: int, said: str
-) -> None:
-    reply, outcome = await carry_out(bot, f"gameday {flags}" if "profiles" in flags else f"{DAY} {flags}")
-    card = outcome["card"] if outcome else reply.card.model_dump() if reply.card else {}
-    assert (outcome["exit_status"] if outcome else reply.exit_status) == status
-    assert said in json.dumps(card, ensure_ascii=False)
+async def test_what_cannot_be_is_said_before_anything_is_sent(bot: Bot, sendcat: PracticeSendcat) -> None:
+    for flags, said in (
+        ("--weave=G", "G and H are decisions"),
+        ("--weave=F:nosuch", "there are A:"),
+        ("--weave=F --weave-after=600", "nothing is left to see"),
+        ("--profiles=brust", "burst"),
+        ("--profiles=quick,quick", "each profile is named once"),
+        ("--profiles=,", "names no profile"),
+        ("--weave-after=nan", "weave-after"),
+    ):
+        line = f"gameday {flags}" if "profiles" in flags else f"{DAY} {flags}"
+        reply, outcome = await carry_out(bot, line)
+        card = outcome["card"] if outcome else reply.card.model_dump() if reply.card else {}
+        assert (outcome["exit_status"] if outcome else reply.exit_status) == 2, line
+        assert said in json.dumps(card, ensure_ascii=False)
     assert sendcat.active_faults() == []
     assert kept(bot.world.config.artifact_dir) == []
 
 
-@pytest.mark.parametrize("environment", [Environment.PRODUCTION, Environment.STAGING])
-async def test_no_fault_is_woven_into_a_real_target(
-    bot: Bot, sendcat: PracticeSendcat, environment: Environment
-) -> None:
-    config = bot.world.config
-    config.target["practice"] = config.target["practice"].model_copy(update={"environment": environment})
-    outcome = await day(bot, f"{DAY} --weave=F:caps")
-
-    assert outcome["exit_status"] == 4
-    said = json.dumps(outcome["card"])
-    assert "faults are put into the practice Sendcat only" in said
-    assert "leave --weave out" in said
-    assert sendcat.active_faults() == []
+async def test_no_fault_is_woven_into_a_real_target(bot: Bot, sendcat: PracticeSendcat) -> None:
+    targets = bot.world.config.target
+    for environment in (Environment.PRODUCTION, Environment.STAGING):
+        targets["practice"] = targets["practice"].model_copy(update={"environment": environment})
+        outcome = await day(bot, f"{DAY} --weave=F:caps")
+        assert outcome["exit_status"] == 4
+        said = json.dumps(outcome["card"])
+        assert "faults are put into the practice Sendcat only" in said
+        assert "leave --weave out" in said
+        assert sendcat.active_faults() == []
 
 
 async def test_no_fault_is_woven_in_beyond_this_machine_or_twice(bot: Bot, sendcat: PracticeSendcat) -> None:

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from bot.config import Environment, Target
+from bot.dashboard import files
 from bot.dashboard.charts import Series, Wanted, draw
 from bot.dashboard.page import page
 from bot.main import Bot
 from bot.redact import inert
 from slo.dashboard import Dashboard, FiledDrill, Point, Trend, build
-from slo.policy import Baseline, GatePolicy, load
+from slo.policy import Baseline, GatePolicy, Ownership, load
 from slo.reports import DrillReport
 from slo.scenarios import CHAT, ENDPOINTS
+from tests.bot.dashboard.dashboard_kit import API_URL, SAMPLE_URL, SAMPLES, fill
 from tests.conftest import carry_out
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples" / "artifacts"
-SAMPLE_URL = "https://sample-otter-123.convex.site"
-
-
-def fill(folder: Path, url: str = SAMPLE_URL) -> None:
-    """The folder as it was when the recorded dashboard was made, measured on ``url``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {path.name: path for path in SAMPLES.glob("*/*.json")}
-    for name in json.loads((SAMPLES / "dashboard" / "run.json").read_text())["filesBefore"]:
-        shutil.copyfile(files[name], folder / name)
-        text = (folder / name).read_text().replace(SAMPLE_URL, url)
-        (folder / name).write_text(text)
 
 
 async def made(bot: Bot, line: str = "dashboard") -> dict[str, Any]:
@@ -98,24 +85,30 @@ async def test_the_originals_files_are_reproduced_byte_for_byte(bot: Bot) -> Non
     assert all(trend["points"] == [] for trend in honest["trends"])
 
 
-async def test_weakness_25_the_newest_by_start_and_files_of_the_original_are_drawn(bot: Bot) -> None:
-    folder, url = bot.world.config.artifact_dir, bot.world.config.target["practice"].site_url
-    fill(folder, url)
-    outcome = await made(bot, "dashboard --max-reports=3")
+def read_back(folder: Path, max_reports: int = 10) -> tuple[Dashboard, str]:
+    """The folder of that deployment as a dashboard, and its page."""
+    target = Target(name="staging", environment=Environment.STAGING, api_url=API_URL, site_url=SAMPLE_URL)
+    baseline = load(Baseline)
+    found = files.read(folder, target, {}, baseline, load(Ownership), max_reports=max_reports)
+    board = build(*found.ours, baseline, max_reports=max_reports)
+    text = page(board, load(GatePolicy), target="staging", environment="staging", generated_ms=1, others=found.others)
+    return board, text
 
-    honest = outcome["data"]["report"]["honest"]
-    shown = {point["file"] for trend in honest["trends"] for point in trend["points"]}
+
+def test_weakness_25_the_newest_by_start_and_files_of_the_original_are_drawn(tmp_path: Path) -> None:
+    fill(tmp_path)
+    board, text = read_back(tmp_path, 3)
+
+    shown = {point.file for trend in board.trends for point in trend.points}
     # By name the last three are all of profile quick, and today's milestones would be hidden.
     assert shown == {
         "load-drill-m1_1k-2026-11-23T07-48-27-821Z.json",
         "load-drill-m1_1k-2026-11-23T07-49-03-264Z.json",
         "load-drill-quick-2026-11-23T07-49-06-221Z.json",
     }
-    text = (folder / "slo-dashboard.html").read_text()
     seen = harmless(text)
     assert "quick (original)" in seen.text
     assert "1 of 2 passed" in seen.text
-    assert outcome["card"]["facts"][0]["value"].startswith("1 of 2 passed")
 
 
 async def test_damaged_files_are_named_and_count_for_nothing(bot: Bot) -> None:
@@ -139,29 +132,26 @@ async def test_damaged_files_are_named_and_count_for_nothing(bot: Bot) -> None:
 
 
 async def test_a_report_that_was_altered_after_it_was_written_is_damaged(bot: Bot) -> None:
-    await carry_out(bot, "drill --quick=true --scenarios=whatsapp_webhook")
+    await carry_out(bot, "probe")
     folder = bot.world.config.artifact_dir
-    [file] = folder.glob("load-drill-*.json")
+    [file] = folder.glob("synthetic-*.json")
     first = await made(bot)
     assert first["data"]["unreadable"] == []
-    assert len(first["data"]["report"]["honest"]["trends"][1]["points"]) == 1
+    assert first["card"]["facts"][2]["value"].startswith("1 of 1 passed")
     file.chmod(0o600)
     file.write_text(file.read_text().replace('"passed": true', '"passed": true '))
 
     assert (await made(bot))["data"]["unreadable"] == [file.name]
 
 
-async def test_R34_what_stands_in_an_artifact_cannot_break_out_of_the_page(bot: Bot) -> None:
-    folder, url = bot.world.config.artifact_dir, bot.world.config.target["practice"].site_url
-    fill(folder, url)
+def test_R34_what_stands_in_an_artifact_cannot_break_out_of_the_page(tmp_path: Path) -> None:
+    fill(tmp_path)
     evil = '"><script>alert(1)</script><svg/onload=alert(2)>\u202e{{ 7*7 }}{% raw %}|`*<!channel>'
-    for path in folder.glob("load-drill-quick-*.json"):
+    for path in tmp_path.glob("load-drill-quick-*.json"):
         raw = json.loads(path.read_text())
         raw["profile"] = evil
         path.write_text(json.dumps(raw))
-    await made(bot)
-
-    text = (folder / "slo-dashboard.html").read_text()
+    _, text = read_back(tmp_path)
     harmless(text)
     assert "<script" not in text
     assert "\u202e" not in text
@@ -175,12 +165,11 @@ async def test_the_folder_may_be_empty(bot: Bot) -> None:
     harmless((bot.world.config.artifact_dir / "slo-dashboard.html").read_text())
 
 
-@pytest.mark.parametrize(
-    ("flag", "status"), [("0", 0), ("7.9", 0), ("5k", 2), ("-1", 2), ("nan", 2), ("inf", 2), ("201", 2)]
-)
-async def test_max_reports_is_a_number_or_refused(bot: Bot, flag: str, status: int) -> None:
-    reply, outcome = await carry_out(bot, f"dashboard --max-reports={flag}")
-    assert (outcome["exit_status"] if outcome else reply.exit_status) == status
+async def test_max_reports_is_a_number_or_refused(bot: Bot) -> None:
+    wanted = {"0": 0, "7.9": 0, "5k": 2, "-1": 2, "nan": 2, "inf": 2, "201": 2}
+    for flag, status in wanted.items():
+        reply, outcome = await carry_out(bot, f"dashboard --max-reports={flag}")
+        assert (outcome["exit_status"] if outcome else reply.exit_status) == status, flag
 
 
 def point(at: int, **other: Any) -> Point:
@@ -249,7 +238,7 @@ def test_one_point_none_and_the_same_ones_are_drawn_inside_the_canvas() -> None:
 
 
 def test_weakness_11_time_to_headers_is_marked_as_the_originals() -> None:
-    files = [json.loads(path.read_text()) for path in SAMPLES.glob("drill-quick-pass/load-drill-*.json")]
-    board = build([FiledDrill("load-drill-a.json", DrillReport.parse(raw)) for raw in files], [], [], load(Baseline))
+    drills = [json.loads(path.read_text()) for path in SAMPLES.glob("drill-quick-pass/load-drill-*.json")]
+    board = build([FiledDrill("load-drill-a.json", DrillReport.parse(raw)) for raw in drills], [], [], load(Baseline))
     chat = next(trend for trend in board.trends if trend.scenario == CHAT)
     assert [(p.honest, p.stream_success_rate) for p in chat.points] == [(False, None)]
