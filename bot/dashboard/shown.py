@@ -24,7 +24,7 @@ def table(made: Made) -> Table:
     return Table(
         columns=("Endpoint", "Runs", "p95 now", "worst", "Errors", "Streams"),
         rows=tuple(_row(trend) for trend in made.board.trends),
-        caption="now is the newest drill; worst, and errors and streams at their worst, of all drills shown",
+        caption="p95 now: the newest drill. The rest: the worst of all drills shown.",
     )
 
 
@@ -67,7 +67,7 @@ def _marks(marks: Sequence[Mark]) -> str:
         return "none yet"
     sign = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.INCOMPLETE: "?"}
     passed = sum(mark.verdict is Verdict.PASS for mark in marks)
-    return f"{passed} of {len(marks)} passed  {''.join(sign[mark.verdict] for mark in marks[-20:])}"
+    return f"{passed} of {len(marks)} passed {''.join(sign[mark.verdict] for mark in marks[-20:])}"
 
 
 def left_out(made: Made) -> str:
