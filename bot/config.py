@@ -100,6 +100,8 @@ class Target(_Frozen):
     chat_pool_file: Path | None = None
     chat_pool_env: str | None = None
     """A variable that holds the pool itself, as JSON; it wins over the file."""
+    practice_key_env: str | None = None
+    """Key of a practice deployment's control surface, through which a game day weaves a fault in."""
     required_scenarios: tuple[Literal["gmail_push_webhook", "whatsapp_webhook", "chat_stream_http"], ...] = SCENARIOS  # type: ignore[assignment]
     ceilings: Ceilings = Ceilings()
 
@@ -108,6 +110,7 @@ class Target(_Frozen):
     whatsapp_secret: SecretStr | None = Field(default=None, exclude=True)
     chat_token: SecretStr | None = Field(default=None, exclude=True)
     chat_pool: SecretStr | None = Field(default=None, exclude=True)
+    practice_key: SecretStr | None = Field(default=None, exclude=True)
     """Secrets, resolved from the named variables when the configuration is built."""
 
     @field_validator("api_url", "site_url", "app_url")
@@ -122,6 +125,8 @@ class Target(_Frozen):
             raise ValueError(
                 "api_url: functions live on the .convex.cloud address; .convex.site serves the endpoints (site_url)"
             )
+        if self.practice_key_env and self.environment is not Environment.PRACTICE:
+            raise ValueError("practice_key_env: only a practice target has a control surface")
         return self
 
     @property
@@ -302,6 +307,7 @@ class Config(_Frozen):
         held: list[SecretStr | None] = [self.slack.bot_token, self.slack.app_token, self.slack.signing_secret]
         for target in self.target.values():
             held += [target.deploy_key, target.gmail_token, target.whatsapp_secret, target.chat_token]
+            held.append(target.practice_key)
         held += [self.sentry.token, self.github.token, *(provider.key for provider in self.providers.values())]
         return tuple(s.get_secret_value() for s in held if s is not None)
 
@@ -377,6 +383,7 @@ _TARGET_SECRETS = {
     "whatsapp_secret": None,
     "chat_token": None,
     "chat_pool": None,
+    "practice_key": None,
 }
 _ORIGINAL = {
     "gmail_token_env": "GMAIL_PUBSUB_VERIFY_TOKEN",

@@ -51,6 +51,8 @@ class Bot:
     applier: Applier
     cards: asyncio.Task[None] | None = None
     """Keeps the cards of decided cases as they stand."""
+    faults: asyncio.Task[None] | None = None
+    """Takes out of practice what a game day of an earlier process left in."""
 
     @classmethod
     async def lead(
@@ -115,6 +117,7 @@ class Bot:
             await bot.worker.start()
             await bot.applier.start()
             bot.cards = asyncio.create_task(keep_cases(world), name="cases")
+            bot.faults = asyncio.create_task(clear_faults(world), name="faults")
             assert world.keeper is not None
             world.keeper.start()
         await bot.socket.start()
@@ -123,8 +126,9 @@ class Bot:
     async def close(self, grace_s: float = 5.0) -> None:
         """Admit nothing, stop drills, let the rest end, record what did not, release the lock; within 10 s (R32)."""
         self.desk.open = False
-        if self.cards is not None:
-            self.cards.cancel()
+        for task in (self.cards, self.faults):
+            if task is not None:
+                task.cancel()
         await self.worker.stop(grace_s)
         await self.applier.stop()
         if self.world.keeper is not None:
@@ -152,6 +156,16 @@ async def keep_cases(world: World) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), CASES_EVERY_S)
             await asyncio.sleep(TOGETHER_S)
+
+
+async def clear_faults(world: World) -> None:
+    """After a crash: no fault stays in a practice Sendcat because nobody was left to take it out."""
+    from bot.store import woven
+
+    if await world.store.read(woven.left_in):
+        from bot.gameday.weave import sweep  # loaded only when there is something to do
+
+        await sweep(world)
 
 
 CASES_EVERY_S, TOGETHER_S = 20.0, 0.2

@@ -101,6 +101,14 @@ def attached(name: str | None) -> tuple[Attachment, ...]:
 
 
 def _draw(data: dict[str, Any]) -> bytes:
+    if data["kind"] == "trends":
+        from bot.dashboard.drawn import draw
+
+        return draw(data)
+    return _latency(data)
+
+
+def _latency(data: dict[str, Any]) -> bytes:
     import io
 
     import matplotlib

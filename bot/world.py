@@ -158,7 +158,13 @@ class Floor:
     async def hold(
         self, origin: str, op: str, *, quick: bool, waiting: Callable[[str], Awaitable[None]]
     ) -> AsyncIterator[None]:
-        """Wait for the turn, saying so through ``waiting``; inside an operation there is no rest."""
+        """Wait for the turn, saying so through ``waiting``; inside an operation there is no rest.
+
+        An operation of several drills holds the origin around them all; each of them is let through at once.
+        """
+        if self._holders.get(origin) == op:
+            yield
+            return
         lock = self._locks.setdefault(origin, asyncio.Lock())
         if lock.locked():
             await waiting(f"waiting for run {self._holders.get(origin, 'before this one')} to end")

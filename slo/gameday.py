@@ -42,6 +42,8 @@ class Finding:
 
     text: str
     owner: Owner
+    decided: bool = True
+    """False for a step that was not done or proved nothing."""
 
     def item(self, id: str | None = None) -> ActionItem:
         return ActionItem(finding=self.text, owner=self.owner.owner, secondary=self.owner.secondary, id=id)
@@ -49,11 +51,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class GameDayJudgement:
-    """`findings` are ours, once each; `original_findings` are the original's sentences."""
+    """`findings` are ours, once each; `original_findings` are the original's sentences. `steps` in their order."""
 
     judgement: Judgement
     findings: tuple[Finding, ...]
     original_findings: tuple[str, ...]
+    steps: tuple[tuple[str, Judgement], ...] = ()
+
+    def step(self, name: str) -> Judgement:
+        """One step's judgement: `probe`, `drill burst`, or a further one by its name. Raises KeyError."""
+        return dict(self.steps)[name]
 
 
 def judge(
@@ -63,8 +70,11 @@ def judge(
     ownership: Ownership,
     *,
     required: Sequence[str] | None = None,
+    further: Sequence[tuple[str, Judgement]] = (),
 ) -> GameDayJudgement:
     """The verdict of a game day: probe, every profile's drill, and the share of refusals (429).
+
+    `further` are steps that were judged elsewhere, such as the look for a fault that was woven in.
 
     A step that was not done, or proved nothing, is INCOMPLETE and a finding of its own.
     """
@@ -78,6 +88,7 @@ def judge(
             made = drills.judge(item.report, baseline, ownership, required=required)
             checks.extend(_refusals(item.profile, item.report, ownership))
         steps.append((f"drill {item.profile}", made))
+    steps.extend(further)
     findings = [finding for name, made in steps for finding in _of_step(name, made, ownership)]
     findings += [Finding(_refused_text(item), item.owner or ownership.defaults) for item in checks if _over(item)]
     whole = sum_up(
@@ -86,7 +97,7 @@ def judge(
         reason="; ".join(f"{name}: {made.reason}" for name, made in steps if made.reason),
         also=[made.verdict for _, made in steps],
     )
-    return GameDayJudgement(whole, tuple(dict.fromkeys(findings)), original_findings(probe, day))
+    return GameDayJudgement(whole, tuple(dict.fromkeys(findings)), original_findings(probe, day), tuple(steps))
 
 
 def _refusals(profile: str, report: DrillReport, ownership: Ownership) -> list[Check]:
@@ -138,7 +149,7 @@ def _of_step(name: str, made: Judgement, ownership: Ownership) -> list[Finding]:
     if made.verdict is Verdict.INCOMPLETE:
         first = made.undecided[0] if made.undecided else None
         why = made.reason or (f"{first.name} of {first.scope}: {first.reason}" if first else "not run")
-        found.append(Finding(f"{name} decided nothing: {why}", (first and first.owner) or ownership.defaults))
+        found.append(Finding(f"{name} decided nothing: {why}", (first and first.owner) or ownership.defaults, False))
     return found
 
 

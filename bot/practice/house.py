@@ -105,6 +105,7 @@ def practice_config(run: RunFile, state_dir: Path = STATE_DIR) -> Config:
             f"{prefix}_KEY": place.deploy_key,
             f"{prefix}_GMAIL": place.gmail_token,
             f"{prefix}_WHATSAPP": place.whatsapp_secret,
+            f"{prefix}_CONTROL": place.control_key,
         }
         targets[name] = {
             "environment": "practice",
@@ -113,6 +114,7 @@ def practice_config(run: RunFile, state_dir: Path = STATE_DIR) -> Config:
             "deploy_key_env": f"{prefix}_KEY",
             "gmail_token_env": f"{prefix}_GMAIL",
             "whatsapp_secret_env": f"{prefix}_WHATSAPP",
+            "practice_key_env": f"{prefix}_CONTROL",
             "chat_pool_file": place.pool_file,
         }
     slack: dict[str, object] = {

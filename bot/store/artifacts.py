@@ -18,7 +18,7 @@ from bot.clock import token
 from bot.errors import Broken, Refused
 from bot.store.tx import Tx
 
-FIXED = frozenset({"slo-dashboard.json", "slo-dashboard.md"})
+FIXED = frozenset({"slo-dashboard.json", "slo-dashboard.md", "slo-dashboard.html"})
 """Names that are written again and again (operator commands, section 8)."""
 _REISSUED = "release-passport-"
 """A passport is issued anew at each look; every version keeps its own row."""
@@ -159,6 +159,13 @@ def around(conn: Connection, kind: str, target: str, at_ms: int) -> tuple[Artifa
     rows = conn.execute(before + "ORDER BY started_ms DESC, id DESC LIMIT 1", (kind, target, at_ms)).fetchall()
     rows += conn.execute(after + "ORDER BY started_ms, id LIMIT 1", (kind, target, at_ms)).fetchall()
     return tuple(Artifact(*row) for row in rows)
+
+
+def owners(conn: Connection, kinds: tuple[str, ...]) -> dict[str, tuple[str | None, str]]:
+    """Target and digest of every report of these kinds, by name."""
+    marks = ", ".join("?" * len(kinds))
+    rows = conn.execute(f"SELECT name, target, sha256 FROM artifacts WHERE kind IN ({marks}) ORDER BY id", kinds)
+    return {name: (target, sha256) for name, target, sha256 in rows}
 
 
 def named(conn: Connection, name: str) -> Artifact | None:

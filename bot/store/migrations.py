@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from bot.store import audit_tables, incident_tables
+from bot.store import audit_tables, gameday_tables, incident_tables
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
@@ -73,6 +73,12 @@ def audit_search(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def game_days(db: Database) -> None:
+    """Action items of game days, and faults that were woven into practice."""
+    for statement in gameday_tables.STATEMENTS:
+        db.conn.execute(statement)
+
+
 ALL: tuple[Callable[[Database], None], ...] = (
     first,
     forms,
@@ -83,6 +89,7 @@ ALL: tuple[Callable[[Database], None], ...] = (
     incidents,
     checkpoints,
     audit_search,
+    game_days,
 )
 """In order, append only."""
 

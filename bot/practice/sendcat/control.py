@@ -13,15 +13,18 @@ from bot.practice.sendcat.values import Document
 from bot.practice.sendcat.wire import Answer, Request
 
 KEY_HEADER = b"x-practice-key"
+MOST_MS = 24 * 3_600_000
 Option = bool | int | float | str
 
 
 class FaultDesk(Protocol):
     """Who puts faults in and takes them out."""
 
-    def inject(self, fault: str, *, variant: str | None = None, **options: Option) -> None: ...
+    def inject(
+        self, fault: str, *, variant: str | None = None, for_ms: int | None = None, **options: Option
+    ) -> None: ...
 
-    def clear(self) -> None: ...
+    def clear(self, name: str | None = None) -> None: ...
 
     def active(self) -> list[str]: ...
 
@@ -59,9 +62,13 @@ class Control:
                 fault, variant = options.pop("fault", None), options.pop("variant", None)
                 if not isinstance(fault, str) or not (variant is None or isinstance(variant, str)):
                     raise ValueError("a fault is a letter, its variant a name")
-                self._faults.inject(fault, variant=variant, **options)
+                for_ms = _for_ms(options.pop("forMs", None))
+                self._faults.inject(fault, variant=variant, for_ms=for_ms, **options)
             case "POST", "/_practice/clear":
-                self._faults.clear()
+                name = body.get("fault")
+                if not (name is None or isinstance(name, str)):
+                    raise ValueError("a fault to clear is named as the state names it, such as F:caps")
+                self._faults.clear(name)
             case "POST", "/_practice/switches":
                 self._deployment.switches.update(**body)
             case "POST", "/_practice/advance":
@@ -84,3 +91,12 @@ class Control:
             "forecastStreams": self._deployment.forecast_streams,
             "sentryWarnings": [asdict(warning) for warning in self._deployment.warnings.sent],
         }
+
+
+def _for_ms(value: object) -> int | None:
+    """How long a fault stays in at most; None is until it is cleared."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_MS:
+        raise ValueError(f"forMs is a whole number of milliseconds, 1 to {MOST_MS}")
+    return value

@@ -118,9 +118,13 @@ class PracticeSendcat:
         """Every fault that can be injected: letter, variant, and what it is."""
         return self._faults.catalogue()
 
-    def inject(self, fault: str, *, variant: str | None = None, **options: Option) -> None:
-        """Put a fault in; raises ValueError listing what exists."""
-        self._faults.inject(fault, variant=variant, **options)
+    def inject(self, fault: str, *, variant: str | None = None, for_ms: int | None = None, **options: Option) -> None:
+        """Put a fault in, for ``for_ms`` at most; raises ValueError listing what exists."""
+        self._faults.inject(fault, variant=variant, for_ms=for_ms, **options)
+
+    def active_faults(self) -> list[str]:
+        """Faults that are in now, as ``F:caps``."""
+        return self._faults.active()
 
     def clear_faults(self) -> None:
         """Take every fault out: the cause goes, what it left behind stays until it heals by the product's own rules."""

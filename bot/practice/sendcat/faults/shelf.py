@@ -29,8 +29,11 @@ class Faults:
         self._background = Background(deployment, self._traffic)
         self._active: dict[str, Stage] = {}
 
-    def inject(self, fault: str, *, variant: str | None = None, **options: Option) -> None:
-        """Put a fault in, already grown old; raises ValueError listing what exists."""
+    def inject(self, fault: str, *, variant: str | None = None, for_ms: int | None = None, **options: Option) -> None:
+        """Put a fault in, already grown old; raises ValueError listing what exists.
+
+        With ``for_ms`` it goes out by itself after that time, whatever became of whoever put it in.
+        """
         found = self._find(fault.upper(), variant)
         name = f"{found.letter}:{found.variant}"
         if name in self._active:
@@ -38,13 +41,20 @@ class Faults:
         stage = Stage(self._on, self._traffic, self._background, self._on.settle())
         found.start(stage, options)
         self._active[name] = stage
-        self._on.settle()
+        now_ms = self._on.settle()
+        if for_ms is not None:
+            self._on.agenda.at(now_ms + for_ms, lambda _: self._out(name, stage))
 
-    def clear(self) -> None:
-        """Take every cause out."""
-        for stage in self._active.values():
+    def clear(self, name: str | None = None) -> None:
+        """Take every cause out, or only the one of this letter and variant."""
+        for each, stage in list(self._active.items()):
+            if name is None or each.lower() == name.lower():
+                self._out(each, stage)
+
+    def _out(self, name: str, stage: Stage) -> None:
+        if self._active.get(name) is stage:
+            del self._active[name]
             stage.clear()
-        self._active.clear()
 
     def active(self) -> list[str]:
         return list(self._active)

@@ -1,0 +1,1 @@
+"""Game days: probe, drills, a fault woven in on practice, findings with owners."""
