@@ -20,14 +20,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.card import SYMBOL
 from bot.clock import Clock
 from bot.command import Actor
-from bot.home import Home, Line, Part
+from bot.home import Home
+from bot.homeparts import Line, Part
 from bot.slack.blocks import Block, buttons, linked
 from bot.slack.courier import outcome_of
 from bot.slack.pace import Pace
 from bot.slack.text import mrkdwn, plain
 from bot.store.database import Store
 
-TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "settings")
+TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "audit")
 """Commits that may change what stands on a Home."""
 DEBOUNCE_S = 1.5
 """Changes come in bursts; one drawing shows them all."""
