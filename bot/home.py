@@ -110,9 +110,10 @@ class Homes:
         label, needs = _OFFERED[name]
         if needs is not None and not self._may(who, needs):
             return None
-        form = command.form(self.world.config) if command.form is not None else _search(command)
-        asked = form if name == "audit" else None
-        return Button(label=label, line=name, name=f"home.{name.replace(' ', '-')}", form=asked)
+        form = None
+        if name == "audit":
+            form = command.form(self.world.config) if command.form is not None else _search(command)
+        return Button(label=label, line=name, name=f"home.{name}", form=form)
 
 
 _OFFERED: dict[str, tuple[str, str | None]] = {
@@ -134,12 +135,12 @@ _ASKED = {
 """Questions of the audit search (ux.md, "Home": person, action, object, time), as far as the command has the flag."""
 
 
-def _search(command: AnyCommand) -> Form:
+def _search(command: AnyCommand) -> Form | None:
+    """The questions that this command can answer; None when it has none of these flags."""
     fields = tuple(
         Field(flag=flag, label=label, hint=hint, optional=True)
         for flag, (label, hint) in _ASKED.items()
         if flag in command.args.model_fields
     )
-    return Form(
-        title="Search the audit trail", fields=fields, submit="Search", text="Leave empty what may be anything."
-    )
+    said = "Leave empty what may be anything."
+    return Form(title="Search the audit trail", fields=fields, submit="Search", text=said) if fields else None
