@@ -43,6 +43,8 @@ class Home:
     parts: tuple[Part, ...]
     banners: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
+    about: tuple[Part, ...] = ()
+    """Who one is, and what one may do: long, and the same every day, so it stands below the buttons."""
     footer: str = ""
 
 
@@ -64,11 +66,12 @@ class Homes:
             buttons = await self._buttons(who)
         except SendcatError as error:
             first = Part("Nothing can be read now", (Line(str(error), Tone.UNKNOWN),))
-            return Home(parts=(first, *rights(self.catalog, self.world.config, who)))
+            return Home(parts=(first,), about=rights(self.catalog, self.world.config, who))
         return Home(
             parts=parts,
             banners=banners,
             buttons=buttons,
+            about=rights(self.catalog, self.world.config, who),
             footer=f"as of {when(now_ms)} · answers to these buttons come as direct messages",
         )
 
@@ -87,7 +90,7 @@ class Homes:
         found.append(recent_runs(conn, self.catalog, now_ms))
         if self._may(who, "audit.export"):
             found.append(last_decisions(conn))
-        return tuple(banners), (*found, *rights(self.catalog, config, who))
+        return tuple(banners), tuple(found)
 
     def _may(self, who: Who, action: str) -> bool:
         """Whether the table lets this person do it from here, which is nobody's channel."""

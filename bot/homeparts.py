@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -141,10 +141,8 @@ def nobody(who: Who) -> Part:
     return Part(title, (Line("You may use `help` and `stop` only (R8). Ask a responder in the incident channel."),))
 
 
-def rights(catalog: Catalog, config: Config, who: Who) -> Iterator[Part]:
+def rights(catalog: Catalog, config: Config, who: Who) -> tuple[Part, ...]:
     """Who am I, and what may I do: the table of authority, seen from an incident channel."""
-    if who.standing.kind != "member":
-        return
     place = Place(kind="channel", channel=next(iter(config.slack.incident_channels), None))
     mine: dict[str, list[str]] = {}
     others: dict[str, list[str]] = {}
@@ -152,15 +150,24 @@ def rights(catalog: Catalog, config: Config, who: Who) -> Iterator[Part]:
         if Door.SLACK not in command.doors:
             continue
         if judged(config, who, command.action, place).allowed:
-            mine.setdefault(command.group, []).append(f"`{command.name}`")
+            mine.setdefault(command.group, []).append(command.name)
         else:
-            others.setdefault(_holders(command), []).append(f"`{command.name}`")
+            others.setdefault(_holders(command), []).append(command.name)
     roles = ", ".join(role.value for role in Role if role in who.roles and role is not Role.MEMBER)
     known = f"known in `sendcat.toml` as *{inert(who.person, 40)}*" if who.person else "in no entry of `[people]`"
     lines = [Line(f"{who.name} · {roles or 'no role'} · {known}")]
-    lines += [Line(f"*{group}*  {' '.join(names)}") for group, names in mine.items()]
-    lines += [Line(f"Not you, but {holders}:  {' '.join(names)}") for holders, names in others.items()]
-    yield Part("You, and what you may do in an incident channel", tuple(lines))
+    lines += [Line(f"*{group}*  {_families(names)}") for group, names in mine.items()]
+    lines += [Line(f"Not you, but {holders}:  {_families(names)}") for holders, names in others.items()]
+    return (Part("You, and what you may do in an incident channel", tuple(lines)),)
+
+
+def _families(names: list[str]) -> str:
+    """``walk look``, ``walk confirm`` as one word with what follows it: `` `walk` look, confirm``."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        first, _, rest = name.partition(" ")
+        found.setdefault(first, []).append(rest)
+    return " · ".join(f"`{first}` {', '.join(filter(None, rest))}".strip() for first, rest in found.items())
 
 
 # -- small things -------------------------------------------------------------------------------------------------

@@ -78,9 +78,9 @@ def for_person(
         more = f" and {len(items) - 4} more" if len(items) > 4 else ""
         due = [item.due_ms for item in items if item.due_ms is not None]
         late = bool(due) and min(due) < now_ms
-        text = f"*Checklist of {incident_id}*: {names}{more}"
+        text = f"*Checklist of {incident_id}*: {names}{more} open"
         text += f" · due {when(min(due))}" + (" ⚠️ overdue" if late else "") if due else ""
-        found.append(Wait(text, Tone.WARN if late else Tone.PLAIN, board.key(incident_id)))
+        found.append(Wait(text, Tone.BAD if late else Tone.WARN, board.key(incident_id)))
     for op in ops.open_ops(conn):
         if op.by.account in accounts:
             on = f" on {op.target}" if op.target else ""

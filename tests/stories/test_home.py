@@ -241,7 +241,7 @@ def test_R34_any_home_is_within_slacks_limits(parts: tuple[Part, ...], banners: 
         Button(label=f"b{n}", line="status", name=f"home.b{n}", offer="0123456789abcdef0123456789abcdef")
         for n in range(4)
     )
-    view = tab.draw(Home(parts, banners, buttons, "as of now"), "https://practice.slack.test/")
+    view = tab.draw(Home(parts, banners, buttons, parts[:1], "as of now"), "https://practice.slack.test/")
 
     assert lint_view(view) == []
     assert len(view["blocks"]) <= 100
