@@ -70,6 +70,13 @@ class _Reaction(_Doing):
     channel: str
     message_ts: str
     name: str
+    remove: bool = False
+
+
+class _Pin(_Doing):
+    channel: str
+    message_ts: str
+    remove: bool = False
 
 
 class _Fault(BaseModel):
@@ -100,6 +107,7 @@ class Page:
             ("home", self.home),
             ("shortcut", self.shortcut),
             ("react", self.react),
+            ("pin", self.pin),
             ("fault", self.fault),
         ]
         return [
@@ -200,8 +208,14 @@ class Page:
 
     async def react(self, request: Request) -> Json:
         given = await _read(request, _Reaction)
-        ack = await self.hands.react(given.who, given.message_ts, given.name, channel=given.channel)
+        change = self.hands.unreact if given.remove else self.hands.react
+        ack = await change(given.who, given.message_ts, given.name, channel=given.channel)
         return {"ok": True} if ack.error == "not_subscribed" else _told(ack)
+
+    async def pin(self, request: Request) -> Json:
+        wanted = await _read(request, _Pin)
+        pinned = self.hands.pin(wanted.who, wanted.message_ts, channel=wanted.channel, remove=wanted.remove)
+        return _told(await pinned)
 
     async def fault(self, request: Request) -> Json:
         wanted = await _read(request, _Fault)

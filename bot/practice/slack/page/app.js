@@ -49,7 +49,8 @@ const host = {
     void inTurn(() => post("click", { as: who, ...action }).catch(() => undefined));
   },
 
-  react: (ts, name) => send("react", { channel: place.channel, message_ts: ts, name }),
+  react: (ts, name, remove = false) => send("react", { channel: place.channel, message_ts: ts, name, ...(remove ? { remove } : {}) }),
+  pin: (ts, remove) => send("pin", { channel: place.channel, message_ts: ts, remove }),
   shortcut: (callbackId, ts) => send("shortcut", { callback_id: callbackId, ...(ts ? { channel: place.channel, message_ts: ts } : {}) }),
   submit: async (viewId, values) => {
     const answer = await post("submit", { as: place.as, view_id: viewId, values });
@@ -118,6 +119,11 @@ function explain(error) {
     not_in_channel: "You are not in this channel.",
     is_archived: "This channel is archived.",
     already_reacted: "You have reacted with this already.",
+    no_reaction: "You have not reacted with this.",
+    already_pinned: "This is pinned already.",
+    no_pin: "This is not pinned any more.",
+    restricted_action: "Guests and people of other workspaces may not do this.",
+    unknown_shortcut: "The app has no such entry in this menu.",
     slack_down: "Slack is down (practice switch).",
     not_subscribed: "The app does not listen for this.",
     not_interactive: "The app does not take clicks.",
