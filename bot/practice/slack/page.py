@@ -175,6 +175,8 @@ class Page:
         target = done.view_id or done.message_ts or self.screen.home_id(done.who)
         if target is None:
             raise SlackRefusal("no_item_specified")
+        if done.view_id is not None:
+            self.hands.views.find(done.view_id)  # a form that the app has closed meanwhile is no mistake of the page
         if done.selected_option is None:
             ack = await self.hands.click(
                 done.who, target, done.action_id, channel=done.channel, block_id=done.block_id, value=done.value

@@ -240,7 +240,8 @@ function draw() {
   at("room-topic").textContent = home ? "Home · only you see this" : (channel?.topic ?? "");
   const unread = channels.reduce((sum, { id, unread: n }) => sum + (id === place.channel ? 0 : (n ?? 0)), 0);
   document.title = `${unread ? `(${unread}) ` : ""}${home ? app.name : `${known?.kind === "dm" ? "" : "#"}${name}`} · Practice Slack`;
-  for (const box of document.querySelectorAll("[data-fault]")) box.checked = faults?.[box.dataset.fault] === true;
+  // A switch that was just moved shows what was wanted until the workspace has heard it.
+  for (const box of document.querySelectorAll("[data-fault]:not([data-busy])")) box.checked = faults?.[box.dataset.fault] === true;
   banners.show([faults, known?.member, home, name], () => bannerRows(faults, known, home));
 
   at("conversation").hidden = home;
@@ -340,7 +341,10 @@ function openFaults(anchor) {
       "data-fault": key,
       testid,
       onchange: async () => {
-        if (!(await send("fault", { [key]: box.checked }))) box.checked = !box.checked;
+        box.dataset.busy = "";
+        const done = await send("fault", { [key]: box.checked });
+        delete box.dataset.busy;
+        if (!done) box.checked = !box.checked;
       },
     });
     return h("label", { class: "switch-row" }, h("span", null, h("strong", null, label), h("span", { class: "faint" }, hint)), box);
