@@ -32,6 +32,8 @@ TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "audit")
 """Commits that may change what stands on a Home."""
 DEBOUNCE_S = 1.5
 """Changes come in bursts; one drawing shows them all."""
+AGAIN_S = 5.0
+"""After a drawing that Slack did not take."""
 AGES_S = 60.0
 """Ages stand on it in minutes."""
 LOOKING_S = 45 * 60.0
@@ -71,6 +73,7 @@ class HomeTab:
         origin: Callable[[], str | None] = lambda: None,
         pace: Pace | None = None,
         debounce_s: float = DEBOUNCE_S,
+        again_s: float = AGAIN_S,
     ) -> None:
         self._lobby = lobby
         self._client = client
@@ -79,6 +82,7 @@ class HomeTab:
         self._origin = origin
         self._pace = pace or Pace(clock)
         self._debounce_s = debounce_s
+        self._again_s = again_s
         self._viewers: dict[str, _Viewer] = {}
         self._wake = asyncio.Event()
         self._knock = asyncio.Event()
@@ -124,7 +128,7 @@ class HomeTab:
         now = self._clock.monotonic()
         self._viewers = {user: v for user, v in self._viewers.items() if now - v.opened_s < LOOKING_S}
         wait_s = AGES_S
-        for user, viewer in list(self._viewers.items()):
+        for user, viewer in sorted(self._viewers.items(), key=lambda item: item[1].shown != ""):  # the waiting first
             patience = self._pace.wait_s("views.publish", user)
             if patience > 0:
                 wait_s = min(wait_s, patience)
@@ -149,7 +153,7 @@ class HomeTab:
         log.warning("home not published", error=outcome.error)
         if outcome.how == "rate_limited":
             self._pace.hold("views.publish", outcome.retry_s)
-        return max(outcome.retry_s, 5.0)
+        return max(outcome.retry_s, self._again_s)
 
 
 def draw(home: Home, origin: str | None) -> dict[str, Any]:
