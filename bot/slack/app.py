@@ -255,7 +255,7 @@ class Listeners:
             said = event.event
             if said.user is None or said.bot_id or said.subtype:
                 return await ack()
-            if self._foreign_app(event.api_app_id) or self._identity.team not in (None, event.team_id):
+            if self._foreign_app(event.api_app_id) or self._identity.team not in (None, event.installed):
                 log.warning("event of another workspace ignored")
                 return await ack()
             match said.type:

@@ -79,7 +79,10 @@ def render_attachment(attachment: Attachment) -> Message:
     body = attachment.text.strip("\n")
     if not body.strip():
         return Message(escaped(_in_words(title)), [heading])
-    preformatted = "  " in body or "\t" in body or body.lstrip()[:1] in "{["
+    fenced = len(body) > 6 and body.startswith("```") and body.endswith("```")
+    if fenced:  # columns: a rich_text block shows the marks of a code block as they are
+        body = body[3:-3].strip("\n") or "–"
+    preformatted = fenced or "  " in body or "\t" in body or body.lstrip()[:1] in "{["
     length = ATTACHMENT_CHARS
     while True:
         head, rest = split(body, length)

@@ -20,17 +20,20 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.card import SYMBOL
 from bot.clock import Clock
 from bot.command import Actor
-from bot.home import Home, Line, Part
+from bot.home import Home
+from bot.homeparts import Line, Part
 from bot.slack.blocks import Block, buttons, linked
 from bot.slack.courier import outcome_of
 from bot.slack.pace import Pace
 from bot.slack.text import mrkdwn, plain
 from bot.store.database import Store
 
-TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "settings")
+TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "audit")
 """Commits that may change what stands on a Home."""
 DEBOUNCE_S = 1.5
 """Changes come in bursts; one drawing shows them all."""
+AGAIN_S = 5.0
+"""After a drawing that Slack did not take."""
 AGES_S = 60.0
 """Ages stand on it in minutes."""
 LOOKING_S = 45 * 60.0
@@ -38,6 +41,7 @@ LOOKING_S = 45 * 60.0
 MOST = 50
 """So many people are kept up to date; who opened it longest ago leaves first and finds it fresh on the next opening."""
 SECTION_CHARS = 2_900
+MOST_BLOCKS = 100
 
 log = structlog.get_logger("home")
 
@@ -69,6 +73,7 @@ class HomeTab:
         origin: Callable[[], str | None] = lambda: None,
         pace: Pace | None = None,
         debounce_s: float = DEBOUNCE_S,
+        again_s: float = AGAIN_S,
     ) -> None:
         self._lobby = lobby
         self._client = client
@@ -77,8 +82,10 @@ class HomeTab:
         self._origin = origin
         self._pace = pace or Pace(clock)
         self._debounce_s = debounce_s
+        self._again_s = again_s
         self._viewers: dict[str, _Viewer] = {}
         self._wake = asyncio.Event()
+        self._knock = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._forget: list[Callable[[], None]] = []
 
@@ -104,23 +111,24 @@ class HomeTab:
         self._viewers[user] = _Viewer(actor, self._clock.monotonic())
         while len(self._viewers) > MOST:
             self._viewers.pop(next(iter(self._viewers)))
+        self._knock.set()
         self._wake.set()
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
+            self._knock.clear()
             wait_s = await self._round()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait_s)
-                if all(viewer.shown for viewer in self._viewers.values()):
-                    await self._clock.sleep(self._debounce_s)  # nobody waits for a first drawing
+                await asyncio.wait_for(self._knock.wait(), self._debounce_s)  # who opens it does not wait
 
     async def _round(self) -> float:
         """Draw for everybody who looks; returns the seconds after which to look again without being told."""
         now = self._clock.monotonic()
         self._viewers = {user: v for user, v in self._viewers.items() if now - v.opened_s < LOOKING_S}
         wait_s = AGES_S
-        for user, viewer in list(self._viewers.items()):
+        for user, viewer in sorted(self._viewers.items(), key=lambda item: item[1].shown != ""):  # the waiting first
             patience = self._pace.wait_s("views.publish", user)
             if patience > 0:
                 wait_s = min(wait_s, patience)
@@ -145,24 +153,38 @@ class HomeTab:
         log.warning("home not published", error=outcome.error)
         if outcome.how == "rate_limited":
             self._pace.hold("views.publish", outcome.retry_s)
-        return max(outcome.retry_s, 5.0)
+        return max(outcome.retry_s, self._again_s)
 
 
 def draw(home: Home, origin: str | None) -> dict[str, Any]:
     """The view. ``origin`` is the workspace's address, for links to cards; without it they are left out."""
     blocks: list[Block] = [_section(banner) for banner in home.banners]
-    for number, part in enumerate(home.parts):
-        if number:
-            blocks.append({"type": "divider"})
-        blocks.append({"type": "header", "text": _plain(part.title)})
-        blocks += _body(part, origin)
+    blocks += _parts(home.parts, origin)
     elements = list(buttons(home.buttons))
     if elements:
         blocks += [{"type": "divider"}, {"type": "actions", "elements": elements}]
+    if home.about:
+        blocks += [{"type": "divider"}, *_parts(home.about, origin)]
     if home.footer:
         text = {"type": "mrkdwn", "text": mrkdwn(home.footer, 800), "verbatim": True}
         blocks.append({"type": "context", "elements": [text]})
-    return {"type": "home", "callback_id": "home", "blocks": blocks[:100]}
+    return {"type": "home", "callback_id": "home", "blocks": _fitting(blocks)}
+
+
+def _fitting(blocks: list[Block]) -> list[Block]:
+    """At most as many as Slack takes; what was left out is said."""
+    if len(blocks) <= MOST_BLOCKS:
+        return blocks
+    return [*blocks[: MOST_BLOCKS - 1], _section("… more than fits here: `/sendcat status`")]
+
+
+def _parts(parts: tuple[Part, ...], origin: str | None) -> list[Block]:
+    blocks: list[Block] = []
+    for number, part in enumerate(parts):
+        if number:
+            blocks.append({"type": "divider"})
+        blocks += [{"type": "header", "text": _plain(part.title)}, *_body(part, origin)]
+    return blocks
 
 
 def _body(part: Part, origin: str | None) -> list[Block]:

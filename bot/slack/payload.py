@@ -152,13 +152,20 @@ class _Event(_Wire):
 
 
 class Event(_Wire):
-    """Something of the Events API; ``team_id`` is the workspace it happened in."""
+    """Something of the Events API. ``team_id`` is the workspace of who did it: in a shared channel that is another
+    one than ``context_team_id``, through which the app is installed."""
 
     type: Literal["event_callback"]
     event_id: Key
     team_id: Id
+    context_team_id: Id | None = None
     api_app_id: Id
     event: _Event
+
+    @property
+    def installed(self) -> str:
+        """The workspace whose installation of the app heard it."""
+        return self.context_team_id or self.team_id
 
 
 class Other(_Wire):

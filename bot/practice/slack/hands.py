@@ -220,6 +220,45 @@ class Hands:
         event = {"type": "reaction_added", "user": person.id, "reaction": name, "item_user": found.message.user}
         return await self._event(event | {"item": item, "event_ts": self.workspace.next_ts()}, person)
 
+    async def unreact(self, user: str, target: Json | str, name: str, *, channel: str | None = None) -> Ack:
+        """Take one's own emoji back; what an app has made of it stays."""
+        person, found = self.workspace.person(user), self.targets.find(user, target, channel)
+        users = found.message.reactions.get(name, []) if found.message is not None else []
+        if found.message is None or person.id not in users:
+            return not_sent("no_reaction")
+        where = self.workspace.channels[found.channel]
+        if (hindered := self._hindered(person, where)) is not None:
+            return hindered
+        users.remove(person.id)
+        if not users:
+            del found.message.reactions[name]
+        self.workspace.touch(where.id)
+        if not self.app.hears("reaction_removed") or self.workspace.bot_user_id not in where.members:
+            return not_sent("not_subscribed")
+        item = {"type": "message", "channel": where.id, "ts": found.ts}
+        event = {"type": "reaction_removed", "user": person.id, "reaction": name, "item_user": found.message.user}
+        return await self._event(event | {"item": item, "event_ts": self.workspace.next_ts()}, person)
+
+    async def pin(self, user: str, target: Json | str, *, channel: str | None = None, remove: bool = False) -> Ack:
+        """Hang a message at the top of its channel, or take it down; guests may not."""
+        person, found = self.workspace.person(user), self.targets.find(user, target, channel)
+        if found.message is None:
+            return not_sent("message_not_found")
+        where = self.workspace.channels[found.channel]
+        if (hindered := self._hindered(person, where)) is not None:
+            return hindered
+        if person.kind != "member":
+            return not_sent("restricted_action")
+        pins = self.workspace.pins.setdefault(where.id, [])
+        if (found.ts in pins) is not remove:
+            return not_sent("no_pin" if remove else "already_pinned")
+        if remove:
+            pins.remove(found.ts)
+        else:
+            pins.append(found.ts)
+        self.workspace.touch(where.id)
+        return Ack(200)
+
     # forms and Home --------------------------------------------------------------------------------------------
 
     async def submit(self, user: str, view_id: str, values: Json | None = None) -> Ack:

@@ -70,6 +70,13 @@ class _Reaction(_Doing):
     channel: str
     message_ts: str
     name: str
+    remove: bool = False
+
+
+class _Pin(_Doing):
+    channel: str
+    message_ts: str
+    remove: bool = False
 
 
 class _Fault(BaseModel):
@@ -100,6 +107,7 @@ class Page:
             ("home", self.home),
             ("shortcut", self.shortcut),
             ("react", self.react),
+            ("pin", self.pin),
             ("fault", self.fault),
         ]
         return [
@@ -167,6 +175,8 @@ class Page:
         target = done.view_id or done.message_ts or self.screen.home_id(done.who)
         if target is None:
             raise SlackRefusal("no_item_specified")
+        if done.view_id is not None:
+            self.hands.views.find(done.view_id)  # a form that the app has closed meanwhile is no mistake of the page
         if done.selected_option is None:
             ack = await self.hands.click(
                 done.who, target, done.action_id, channel=done.channel, block_id=done.block_id, value=done.value
@@ -200,8 +210,14 @@ class Page:
 
     async def react(self, request: Request) -> Json:
         given = await _read(request, _Reaction)
-        ack = await self.hands.react(given.who, given.message_ts, given.name, channel=given.channel)
+        change = self.hands.unreact if given.remove else self.hands.react
+        ack = await change(given.who, given.message_ts, given.name, channel=given.channel)
         return {"ok": True} if ack.error == "not_subscribed" else _told(ack)
+
+    async def pin(self, request: Request) -> Json:
+        wanted = await _read(request, _Pin)
+        pinned = self.hands.pin(wanted.who, wanted.message_ts, channel=wanted.channel, remove=wanted.remove)
+        return _told(await pinned)
 
     async def fault(self, request: Request) -> Json:
         wanted = await _read(request, _Fault)

@@ -47,6 +47,8 @@ _BY_KIND: Mapping[str, tuple[str, ...]] = {
 NO_SCOPE = frozenset(
     {"auth.test", "chat.getPermalink", "views.open", "views.push", "views.update", "views.publish", "blocks.validate"}
 )
+METHODS = frozenset({*_ANY_ONE, *_BY_KIND, *NO_SCOPE})
+"""Every Web API method whose scope is known here."""
 EVENT_SCOPES: Mapping[str, str] = {
     "app_mention": "app_mentions:read",
     "reaction_added": "reactions:read",

@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card
 from bot.clock import SystemClock
-from bot.command import Ask, Reply
+from bot.command import Actor, Ask, Reply
 from bot.slack.admission import Admission
 from bot.slack.app import Identity, build, inner
 from bot.slack.courier import Courier
@@ -142,6 +142,7 @@ class Door:
         self.whispers = Whispers()
         self.identity = Identity(team="T0PRACTICE", app="A0SENDCAT", user="U0SENDCAT", bot="B0SENDCAT")
         self.clock = SystemClock()
+        self.greeted: list[Actor] = []
         app = build(
             client=AsyncWebClient(token="xoxb-tests-only-0000"),
             signing_secret=SECRET,
@@ -149,6 +150,8 @@ class Door:
             whisper=self.whispers,
             identity=self.identity,
             clock=self.clock,
+            greeter=self.greeted.append,
+            emoji="pushpin",
         )
         self.ingress = Ingress(
             inner(app),

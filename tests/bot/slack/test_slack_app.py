@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -270,3 +271,13 @@ def test_the_words_of_a_mention(said: str, words: str) -> None:
 
 
 _JSON = "application/json"
+
+
+async def test_R8_in_a_shared_channel_a_stranger_is_heard_as_a_stranger(door: Door) -> None:
+    """Slack names the person's workspace first, and ours as the one the app is installed through."""
+    body = json.loads(mention("<@U0SENDCAT> stop"))
+    body |= {"team_id": "T0ELSEWHERE", "context_team_id": "T0PRACTICE"}
+    await door.post(json.dumps(body).encode(), _JSON)
+
+    [ask] = door.desk.asks
+    assert (ask.line, ask.by.team) == ("stop", "T0ELSEWHERE")

@@ -209,6 +209,13 @@ def test_a_long_attachment_is_continued_and_nothing_is_lost() -> None:
     assert not left
 
 
+def test_columns_in_the_thread_are_a_code_block_without_its_marks() -> None:
+    drawn = render_attachment(Attachment(title="Stages", text="```stage      p95\ngmail      5 ms```"))
+
+    assert "```" not in json.dumps(drawn.blocks)
+    assert drawn.blocks[1]["elements"][0]["type"] == "rich_text_preformatted"
+
+
 def test_prose_in_the_thread_keeps_its_formatting() -> None:
     message = render_attachment(Attachment(title="Why outbound", text="The rule *circuit* fired.\n\nOthers did not."))
 

@@ -215,36 +215,77 @@ async def test_R33_stopped_in_mid_send_nothing_is_lost_or_doubled(
     assert titles(slack) == [f"card {number}" for number in range(12)]
 
 
-async def test_R33_two_hundred_messages_with_three_in_ten_calls_failing(
+CHANNELS = ("C0INC", "C0REL", "C0OPS", "C0AUD")
+UNCLEAR = (LOST_ANSWER, LOST_REQUEST, SERVER_ERROR_AFTER, ApiFault(False, False, 500, "internal_error"))
+
+
+async def crowd(store: Store, messages: range) -> None:
+    """Every fifth a card, four replies between: each into the thread of one of the first eight cards of its channel."""
+    for number in messages:
+        turn, place = number // 5, CHANNELS[number // 5 % 4]
+        if number % 5 == 0:
+            await put(store, f"card:{turn}", card(f"card {turn}", final=True), channel=place)
+        else:
+            told = {"channel": place, "kind": "reply", "text": f"note {number}", "thread_of": f"card:{turn % 8}"}
+            await put(store, f"note:{number}", None, **told)
+
+
+def arrived(slack: PracticeSlack, messages: range) -> None:
+    """Each once, and in order: the cards of every channel, the replies of every thread."""
+    turns = range(messages.start // 5, messages.stop // 5)
+    for index, place in enumerate(CHANNELS):
+        assert titles(slack, place) == [f"card {turn}" for turn in turns if turn % 4 == index]
+        for parent in slack.messages(place):
+            thread = int(parent["text"].split(".")[0].removeprefix("card "))
+            notes = [message["text"] for message in slack.thread(place, parent["ts"])[1:]]
+            mine = [n for n in messages if n % 5 and n // 5 % 8 == thread and n // 5 % 4 == index]
+            assert notes == [f"note {number}" for number in mine]
+
+
+async def test_R33_sixty_messages_with_three_in_ten_calls_failing(
     store: Store, slack: PracticeSlack, poster: Poster
 ) -> None:
     """None lost, none doubled, order kept in every channel and thread."""
-    slack.faults.fail_share(
-        0.3,
-        seed=7,
-        kinds=(LOST_ANSWER, LOST_REQUEST, SERVER_ERROR_AFTER, ApiFault(False, False, 500, "internal_error")),
-    )
-    channels = ["C0INC", "C0REL", "C0OPS", "C0AUD"]
-    for number in range(100):
-        place = channels[number % 4]
-        await put(store, f"card:{number}", card(f"card {number}", final=True), channel=place)
-        await put(
-            store,
-            f"note:{number}",
-            None,
-            channel=place,
-            kind="reply",
-            text=f"note {number}",
-            thread_of=f"card:{number % 4}",
-        )
-    assert await poster.flush(50)
+    slack.faults.fail_share(0.3, seed=7, kinds=UNCLEAR)
+    await crowd(store, range(60))
+    assert await poster.flush(30)
     slack.faults.clear()
 
-    for index, place in enumerate(channels):
-        assert titles(slack, place) == [f"card {number}" for number in range(index, 100, 4)]
-        parent = slack.messages(place)[0]
-        notes = [message["text"] for message in slack.thread(place, parent["ts"])[1:]]
-        assert notes == [f"note {number}" for number in range(index, 100, 4)]
+    arrived(slack, range(60))
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_R33_a_thousand_messages_with_three_in_ten_calls_failing(
+    store: Store, web: AsyncWebClient, slack: PracticeSlack, tmp_path: Path, seed: int
+) -> None:
+    """Lost requests, lost answers, errors before and after, 429 with Retry-After, Slack down in between, and the sender
+    cut off and begun anew ten times: 1,000 messages, 0 lost, 0 doubled, order kept per thread."""
+    slack.faults.fail_share(0.3, seed=seed)
+    for part in range(10):
+        poster = make_poster(store, web, tmp_path)
+        poster.start()
+        await crowd(store, range(part * 100, part * 100 + 100))
+        if part == 4:
+            await slack.set_down(True)
+            await asyncio.sleep(0.5)
+            await slack.set_down(False)
+        await asyncio.sleep(0.4)
+        for task in (poster._loop, *poster._busy.values()):
+            assert task is not None
+            task.cancel()
+        await asyncio.sleep(0)
+        await store.write(outbox.recover)
+    poster = make_poster(store, web, tmp_path)
+    poster.start()
+    assert await poster.flush(600)
+    await poster.stop()
+    failed = sum(call.error is not None or not call.answered for call in slack.calls)
+    calls = len(slack.calls)
+
+    assert failed / calls > 0.25, f"{failed} of {calls} calls failed"
+    arrived(slack, range(1_000))
 
 
 async def test_a_workspace_without_tables_gets_them_as_text(store: Store, slack: PracticeSlack, poster: Poster) -> None:

@@ -49,7 +49,8 @@ const host = {
     void inTurn(() => post("click", { as: who, ...action }).catch(() => undefined));
   },
 
-  react: (ts, name) => send("react", { channel: place.channel, message_ts: ts, name }),
+  react: (ts, name, remove = false) => send("react", { channel: place.channel, message_ts: ts, name, ...(remove ? { remove } : {}) }),
+  pin: (ts, remove) => send("pin", { channel: place.channel, message_ts: ts, remove }),
   shortcut: (callbackId, ts) => send("shortcut", { callback_id: callbackId, ...(ts ? { channel: place.channel, message_ts: ts } : {}) }),
   submit: async (viewId, values) => {
     const answer = await post("submit", { as: place.as, view_id: viewId, values });
@@ -118,6 +119,11 @@ function explain(error) {
     not_in_channel: "You are not in this channel.",
     is_archived: "This channel is archived.",
     already_reacted: "You have reacted with this already.",
+    no_reaction: "You have not reacted with this.",
+    already_pinned: "This is pinned already.",
+    no_pin: "This is not pinned any more.",
+    restricted_action: "Guests and people of other workspaces may not do this.",
+    unknown_shortcut: "The app has no such entry in this menu.",
     slack_down: "Slack is down (practice switch).",
     not_subscribed: "The app does not listen for this.",
     not_interactive: "The app does not take clicks.",
@@ -234,7 +240,8 @@ function draw() {
   at("room-topic").textContent = home ? "Home · only you see this" : (channel?.topic ?? "");
   const unread = channels.reduce((sum, { id, unread: n }) => sum + (id === place.channel ? 0 : (n ?? 0)), 0);
   document.title = `${unread ? `(${unread}) ` : ""}${home ? app.name : `${known?.kind === "dm" ? "" : "#"}${name}`} · Practice Slack`;
-  for (const box of document.querySelectorAll("[data-fault]")) box.checked = faults?.[box.dataset.fault] === true;
+  // A switch that was just moved shows what was wanted until the workspace has heard it.
+  for (const box of document.querySelectorAll("[data-fault]:not([data-busy])")) box.checked = faults?.[box.dataset.fault] === true;
   banners.show([faults, known?.member, home, name], () => bannerRows(faults, known, home));
 
   at("conversation").hidden = home;
@@ -334,7 +341,10 @@ function openFaults(anchor) {
       "data-fault": key,
       testid,
       onchange: async () => {
-        if (!(await send("fault", { [key]: box.checked }))) box.checked = !box.checked;
+        box.dataset.busy = "";
+        const done = await send("fault", { [key]: box.checked });
+        delete box.dataset.busy;
+        if (!done) box.checked = !box.checked;
       },
     });
     return h("label", { class: "switch-row" }, h("span", null, h("strong", null, label), h("span", { class: "faint" }, hint)), box);

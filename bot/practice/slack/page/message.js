@@ -67,6 +67,7 @@ export class Message {
   show(data, { grouped, pinned }) {
     const changed = this.seen && (data.text !== this.data.text || JSON.stringify(data.blocks) !== JSON.stringify(this.data.blocks));
     this.data = data;
+    this.pinned = pinned;
     const author = this.author;
     this.node.dataset.testid = data.ephemeral ? `ephemeral-${data.id}` : `message-${data.ts}`;
     this.node.dataset.ts = data.ts;
@@ -130,7 +131,7 @@ export class Message {
         "aria-pressed": String(mine),
         testid: `reaction-${name}`,
         title: `${users.map(nameOf).join(", ")} with :${name}:`,
-        onclick: () => this.host.react(this.data.ts, name),
+        onclick: () => this.host.react(this.data.ts, name, mine),
       },
       emoji(name),
       h("span", null, users.length),
@@ -179,6 +180,7 @@ export class Message {
     const items = [
       { label: "Add a reaction…", choose: () => this.#pick(anchor) },
       !this.inThread && { label: "Reply in thread", testid: "menu-reply", choose: () => this.host.openThread(this.data.ts) },
+      this.data.thread_ts && this.data.thread_ts !== this.data.ts ? null : { label: this.pinned ? "Unpin from channel" : "Pin to channel", testid: "menu-pin", choose: () => this.host.pin(this.data.ts, this.pinned === true) },
       { label: "Copy link", choose: () => this.host.copyLink(this.data.ts) },
       ...shortcuts.map((shortcut) => ({
         label: shortcut.name,
