@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.clock import Clock, SystemClock
+from bot.clock import Clock, SystemClock, rung
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
@@ -153,8 +153,7 @@ async def keep_cases(world: World) -> None:
             await settle(world)
         except SendcatError as error:
             log.warning("cases not drawn", error=error.what)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), CASES_EVERY_S)
+        if await rung(changed, CASES_EVERY_S):
             await asyncio.sleep(TOGETHER_S)
 
 

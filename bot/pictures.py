@@ -35,7 +35,8 @@ async def render(data: dict[str, Any]) -> bytes | str:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(json.dumps(data).encode()), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            out, _ = await process.communicate(json.dumps(data).encode())
     except TimeoutError:
         return f"no picture: it was not drawn within {WITHIN_S:.0f} s"
     finally:

@@ -297,7 +297,8 @@ async def house_process(*options: str, state_dir: Path = STATE_DIR) -> AsyncIter
     assert process.stdout is not None
     try:
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_S)
+            async with asyncio.timeout(START_S):
+                line = await process.stdout.readline()
         except TimeoutError:
             line = b""
         run = read_run_file(state_dir) if line.startswith(b"ready") else None
@@ -307,7 +308,8 @@ async def house_process(*options: str, state_dir: Path = STATE_DIR) -> AsyncIter
     finally:
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 5)
+            async with asyncio.timeout(5):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

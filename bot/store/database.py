@@ -140,7 +140,8 @@ class Store:
         """Admit nothing more, write what waits (for ``timeout_s`` at most), close; safe to call twice."""
         self._closed = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(self._pool.shutdown), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.to_thread(self._pool.shutdown)
         while not self._readers.empty():
             self._readers.get_nowait().close()
         if self._writer is not None:

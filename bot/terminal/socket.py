@@ -101,7 +101,8 @@ class SocketServer:
         try:
             peer = writer.get_extra_info("socket")
             _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            request = json.loads(await asyncio.wait_for(reader.readline(), 10))
+            async with asyncio.timeout(10):
+                request = json.loads(await reader.readline())
             target, as_name = request.get("target"), request.get("as")
             if as_name is not None and not self._practice(target):
                 reply = Reply(card=Card(title="--as works on the practice target only", final=True), exit_status=4)

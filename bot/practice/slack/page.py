@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from bot.clock import rung
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.deliver import Delivery
 from bot.practice.slack.hands import Hands
@@ -150,9 +151,7 @@ class Page:
                 now = {"revision": workspace.revision, "channel": workspace.last_channel}
                 yield f"data: {json.dumps(now)}\n\n"
                 while not waker.is_set() and not self.stopping.is_set():
-                    try:
-                        await asyncio.wait_for(waker.wait(), HEARTBEAT_S)
-                    except TimeoutError:
+                    if not await rung(waker, HEARTBEAT_S):
                         yield ": still here\n\n"
                 waker.clear()
         finally:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.types import ASGIApp
 
-from bot.clock import Clock, SystemClock
+from bot.clock import Clock, SystemClock, rung
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.api import Call, WebApi
 from bot.practice.slack.deliver import Delivery
@@ -287,8 +287,7 @@ class PracticeSlack:
                 left_s = deadline - asyncio.get_running_loop().time()
                 if left_s <= 0:
                     raise TimeoutError(f"nothing of the kind within {timeout_s} s")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(waker.wait(), min(left_s, 0.25))
+                await rung(waker, min(left_s, 0.25))
         finally:
             self.workspace.forget(waker)
 
