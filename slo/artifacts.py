@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from slo.compare import CanaryStatistics
 from slo.reports import Artifact, Sparse
 from slo.verdict import Check, Judgement, Verdict
 from slo.wire import Count, Millis, Number, Wire
@@ -101,14 +102,44 @@ class CanaryFiles(Sparse):
     candidate_drill: str | None = None
 
 
+class FileRef(Wire):
+    """An artifact by name and sha256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+class CanaryRound(Wire):
+    """One drill of one side, in the order they ran."""
+
+    side: Literal["control", "candidate"]
+    report: FileRef
+
+
 class CanaryHonest(Decided):
-    """`rounds` in the order they ran (`control`, `candidate`, ...); `power` is how sure 5% broken chats are seen."""
+    """Ours: both targets, how it was judged, and every file that it rests on.
+
+    `evidence` has controlProbe, candidateProbe, controlDrill, candidateDrill (all rounds of a side as one) and the
+    snapshots controlBefore, controlAfter, candidateBefore, candidateAfter; what was not made is absent, and
+    `not_done` says why. `limits` are those that were used. `power` is how surely 5% broken chats are seen.
+    """
 
     control_target: str | None = None
     candidate_target: str | None = None
-    rounds: tuple[str, ...] = ()
+    release: str | None = None
+    commit: str | None = None
+    required_scenarios: tuple[str, ...] = ()
+    limits: CanaryLimits | None = None
+    warnings: tuple[str, ...] = ()
+    waivable: tuple[str, ...] = ()
+    blocked: str = ""
+    not_done: tuple[str, ...] = ()
+    rounds_planned: Count = 0
+    rounds: tuple[CanaryRound, ...] = ()
+    evidence: dict[str, FileRef] = Field(default_factory=dict)
+    policies: dict[str, str] = Field(default_factory=dict)
     power: Number | None = None
-    statistics: dict[str, Any] | None = None
+    statistics: CanaryStatistics | None = None
 
 
 class CanaryReport(Artifact):
