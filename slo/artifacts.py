@@ -6,7 +6,7 @@ Fields and file names: contract/operator-commands.md sections 6 (canary), 7 (gam
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class Decided(Wire):
     """Damaged or unfit files that were left out, with the reason."""
 
     @classmethod
-    def of(cls, made: Judgement, *, target: str | None = None, **more: Any) -> Decided:
+    def of(cls, made: Judgement, *, target: str | None = None, **more: Any) -> Self:
         """From a judgement; `more` are further fields of a subclass."""
         return cls(
             target=target,

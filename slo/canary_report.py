@@ -43,6 +43,13 @@ def looser(policy: CanaryPolicy) -> tuple[str, ...]:
     )
 
 
+def settled(made: Judgement, done: int, planned: int) -> Judgement:
+    """The judgement of so many rounds; a PASS of fewer than planned is none, since the rounds no longer take turns."""
+    if made.verdict is not Verdict.PASS or done >= planned:
+        return made
+    return made.model_copy(update={"verdict": Verdict.INCOMPLETE, "reason": f"{done} of {planned} rounds ran"})
+
+
 def gaps(made: Judgement, control: Seen, candidate: Seen, required: Sequence[str]) -> Gaps:
     """What an INCOMPLETE canary lacks: scenarios that may be waived by name, and a sentence for what may not."""
     if made.verdict is not Verdict.INCOMPLETE:
@@ -148,7 +155,7 @@ def judge_again(made: CanaryReport, held: Held) -> Judgement:
         )
         for side in ("control", "candidate")
     }
-    return canary.judge(
+    again = canary.judge(
         sides["control"],
         sides["candidate"],
         policy,
@@ -156,3 +163,4 @@ def judge_again(made: CanaryReport, held: Held) -> Judgement:
         load(Ownership),
         required=ours.required_scenarios if ours is not None else None,
     )
+    return settled(again, len(ours.rounds), ours.rounds_planned) if ours is not None else again
