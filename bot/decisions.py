@@ -35,6 +35,8 @@ class Manner:
     """What its card says while nobody has decided."""
     blocked: str = "blocked"
     """What its card says when nobody can say yes."""
+    announced: bool = False
+    """Whether a decision is told in the release channel as well, when its card hangs elsewhere."""
     no_when_blocked: bool = False
     """Whether the no is offered on the card of a case that nobody can say yes to."""
 
@@ -70,6 +72,7 @@ MANNERS: Mapping[Kind, Manner] = {
         command="canary",
         waits="waiting for Promote or Roll back",
         blocked="promotion stays blocked",
+        announced=True,
         no_when_blocked=True,
     ),
     "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
