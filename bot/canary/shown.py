@@ -214,7 +214,7 @@ def brief(statistics: CanaryStatistics | None) -> str:
         if item.p95_ratio is not None:
             said.append(f"p95 × {_range(item.p95_ratio, '{:.2f}')}")
         if item.latency is not None:
-            said.append(f"shift {_range(item.latency.shift_ms, '{:+.0f}')} ms")
+            said.append(f"shift {_range(item.latency.shift_ms, '{:+.1f}')} ms")
         sure = [rate for rate in item.rates if rate.sure and rate.difference.value > 0]
         said += [f"more {rate.metric} for sure" for rate in sure[:2]]
         if said:
