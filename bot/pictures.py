@@ -58,14 +58,13 @@ async def of_drill(run: Run, report: DrillReport, artifact: str) -> tuple[str | 
     data = latency(report)
     if data is None:
         return None, ""
-    return await keep(run, data, artifact)
+    return await keep(run, await render(data), artifact)
 
 
-async def keep(run: Run, data: dict[str, Any], artifact: str) -> tuple[str | None, str]:
-    """Draw a picture and keep it beside the artifact it belongs to: its name, or None and the sentence why not."""
+async def keep(run: Run, drawn: bytes | str, artifact: str) -> tuple[str | None, str]:
+    """Keep a picture beside the artifact it belongs to: its name, or None and the sentence why there is none."""
     from bot.store import artifacts
 
-    drawn = await render(data)
     if isinstance(drawn, str):
         return None, drawn
     name = f"{artifact.removesuffix('.json')}.png"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot import children
 from slo import compare
@@ -16,9 +16,6 @@ from slo.compare import CanaryStatistics, Interval, LatencyShift
 from slo.policy import Baseline
 from slo.reports import DrillReport
 from slo.scenarios import SCENARIOS, endpoint
-
-if TYPE_CHECKING:
-    from bot.run import Run
 
 WITHIN_S = 60.0
 LEFT_OUT = "rank test, shift and bootstrap: install the extra `reports` (pip install 'sendcat-chatops[reports]')"
@@ -59,12 +56,8 @@ def _answer(data: dict[str, Any]) -> bytes:
     return json.dumps(said).encode()
 
 
-async def picture(
-    run: Run, control: DrillReport, candidate: DrillReport, baseline: Baseline, artifact: str
-) -> tuple[str | None, str]:
-    """Control against candidate, one panel for each scenario: the kept picture's name, or None and why not."""
-    from bot import pictures
-
+def picture(control: DrillReport, candidate: DrillReport, baseline: Baseline) -> dict[str, Any] | None:
+    """What `bot.pictures` needs to draw control against candidate, one panel for each scenario; None for nothing."""
     panels = []
     for name in SCENARIOS:
         slo = baseline.endpoint(endpoint(name))
@@ -80,9 +73,8 @@ async def picture(
         if curves:
             panels.append({"title": endpoint(name), "limit_ms": slo.max_p95_ms if slo else None, "stages": curves})
     if not panels:
-        return None, ""
-    title = f"Control against candidate, profile {candidate.profile}"
-    return await pictures.keep(run, {"kind": "latency", "title": title, "panels": panels}, artifact)
+        return None
+    return {"kind": "latency", "title": f"Control against candidate, profile {candidate.profile}", "panels": panels}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bot import bound
+from bot import bound, pictures
 from bot.bound import Deployed
 from bot.canary import evidence, shown
 from bot.canary.comparing import SIDES
@@ -20,8 +20,10 @@ from slo import canary as judge
 from slo.artifacts import CanaryHonest, CanaryLimits, CanaryReport, CanaryRound, FileRef
 from slo.canary import Delta, Seen
 from slo.canary_report import PARTS, gaps, report, settled, warnings, with_overrides
+from slo.compare import CanaryStatistics
 from slo.policy import Baseline, CanaryPolicy, Ownership
 from slo.promotion import Gaps
+from slo.reports import DrillReport
 from slo.rounds import Side, merge
 from slo.scenarios import CHAT
 from slo.verdict import Judgement
@@ -46,6 +48,8 @@ class Made:
     gaps: Gaps
     warnings: tuple[str, ...]
     picture: str | None
+    left_out: str
+    """What of the evidence could not be made, and why."""
 
     @property
     def honest(self) -> CanaryHonest:
@@ -95,9 +99,7 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
         *(f"judged by another {name} than Sendcat's own" for name in policies.foreign),
         *warnings(made, policy),
     )
-    statistics, picture = None, None
-    if control.drill is not None and candidate.drill is not None:
-        statistics = await evidence.statistics(control.drill, candidate.drill)
+    statistics, drawn = await _evidence(control.drill, candidate.drill, baseline)
     honest = CanaryHonest.of(
         made,
         target=pair.candidate.name,
@@ -135,11 +137,23 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
     compared: tuple[Delta, ...] = ()
     if control.drill is not None and candidate.drill is not None:
         compared = judge.deltas(control.drill, candidate.drill, made, baseline)
-        drawn, left_out = await evidence.picture(run, control.drill, candidate.drill, baseline, kept.name)
-        picture = drawn
-        if left_out and statistics is not None and not statistics.left_out:
-            found.not_done.append(left_out)
-    return Made(made, seen, written, kept, compared, lacks, warned, picture)
+    picture, no_picture = await pictures.keep(run, drawn, kept.name) if drawn else (None, "")
+    statistics_left_out = statistics.left_out if statistics is not None else ""
+    left_out = "; ".join(part for part in (statistics_left_out, no_picture) if part)
+    return Made(made, seen, written, kept, compared, lacks, warned, picture, left_out)
+
+
+async def _evidence(
+    control: DrillReport | None, candidate: DrillReport | None, baseline: Baseline
+) -> tuple[CanaryStatistics | None, bytes | str]:
+    """Statistics and picture, at the same time in two children; the picture may be a sentence why there is none."""
+    if control is None or candidate is None:
+        return None, ""
+    data = await asyncio.to_thread(evidence.picture, control, candidate, baseline)
+    if data is None:
+        return await evidence.statistics(control, candidate), ""
+    statistics, drawn = await asyncio.gather(evidence.statistics(control, candidate), pictures.render(data))
+    return statistics, drawn
 
 
 async def _sides(

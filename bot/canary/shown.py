@@ -37,12 +37,11 @@ def card(run: Run, args: CanaryArgs, pair: Pair, found: Gathered, made: Made) ->
     reports = [("Canary report", made.kept.name)]
     deltas = delta_lines(made.deltas)
     statistics = statistic_lines(made.honest.statistics)
-    left_out = made.honest.statistics.left_out if made.honest.statistics is not None else ""
     footer = (
         f"took {duration(run.elapsed_s * 1000)}",
         f"`{made.kept.name}`",
         f"sha256 {made.kept.sha256[:8]}",
-        f"left out: {left_out}" if left_out else "",
+        f"left out: {made.left_out}" if made.left_out else "",
     )
     return Card(
         title=f"{stopped}{verdict}: canary of {pair.candidate.name} beside {pair.control.name}"[:140],
@@ -80,8 +79,8 @@ def _lead(found: Gathered, made: Made) -> str:
 
 def _lines(args: CanaryArgs, pair: Pair, found: Gathered, made: Made) -> Iterator[str]:
     about = f"*Control* {pair.control.name} · *candidate* {pair.candidate.name}"
-    if args.release:
-        about += f" · *release* {inert(args.release, 120)}"
+    if args.name:
+        about += f" · *release* {inert(args.name, 80)}" + (f" (`{args.commit}`)" if args.commit else "")
     yield f"{about} · *{args.profile}*, {len(found.rounds)} of {len(found.planned)} rounds in turns"
     if made.warnings:
         yield "⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:5])
