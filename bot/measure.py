@@ -93,6 +93,7 @@ async def drill(
     quick: bool = False,
     pool_file: Path | None = None,
     approved: Approved | None = None,
+    kind: str = "drill",
     on_progress: Callable[[DrillProgress], None],
     waiting: Callable[[str], Awaitable[None]],
     **options: Unpack[DrillOptions],
@@ -100,7 +101,8 @@ async def drill(
     """Run a load drill in child processes, one drill at a time for each origin, with rests (R16-R20).
 
     ``pool_file`` is a pool for this drill alone; ``approved`` are ceilings that somebody may have raised. A circuit
-    that opens meanwhile ends the drill (R18). Raises `Refused` naming the ceiling that the plan would break.
+    that opens meanwhile ends the drill (R18). ``kind`` is how it is kept: rounds of a canary are no drills of their own
+    (they would count as several in every history). Raises `Refused` naming the ceiling that the plan would break.
     """
     target: Target = run.target
     if pool_file is not None:
@@ -124,7 +126,7 @@ async def drill(
         async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
             report = await engine.drill(plan, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock)
         report = circuits.noted(report)
-    kept = await run.keep("drill", report.to_artifact(), profile)
+    kept = await run.keep(kind, report.to_artifact(), profile)
     return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
 
 

@@ -225,8 +225,8 @@ def progress_text(progress: DrillProgress) -> str:
 
 
 @asynccontextmanager
-async def follow(course: Course, every_s: float = 1.0) -> AsyncIterator[_Progress]:
-    """Draw a drill's progress on the course's running step while the block runs."""
+async def follow(course: Course, every_s: float = 1.0, *, lead: str = "") -> AsyncIterator[_Progress]:
+    """Draw a drill's progress on the course's running step while the block runs; ``lead`` says which one it is."""
     progress = _Progress()
 
     async def draw() -> None:
@@ -235,7 +235,7 @@ async def follow(course: Course, every_s: float = 1.0) -> AsyncIterator[_Progres
             await asyncio.sleep(every_s)
             if progress.newest is not None and progress.newest is not shown:
                 shown = progress.newest
-                await course.note(progress_text(shown))
+                await course.note(" · ".join(part for part in (lead, progress_text(shown)) if part))
 
     task = asyncio.create_task(draw())
     try:

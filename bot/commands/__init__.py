@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.catalog import Catalog
 from bot.commands import (
     breakglass,
+    canary,
     ceiling,
     checklist,
     dashboard,
@@ -42,6 +43,7 @@ ALL = (
     *ceiling.COMMANDS,
     gate.COMMAND,
     *gate_decisions.COMMANDS,
+    *canary.COMMANDS,
     *gameday.COMMANDS,
     diagnose.COMMAND,
     inspect.COMMAND,

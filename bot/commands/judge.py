@@ -25,7 +25,7 @@ MOST = 50
 
 
 class JudgeArgs(Args):
-    kind: Literal["snapshot", "probe", "drill", "gate", "signals"]
+    kind: Literal["snapshot", "probe", "drill", "gate", "canary", "signals"]
     """What the files are."""
     file: str
     """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
@@ -64,7 +64,8 @@ def _drill(files: Files, book: Book) -> dict[str, Any]:
 def _gate(files: Files, book: Book) -> dict[str, Any]:
     """The verdict of a gate reached again from the files that its report names, which lie beside it."""
     from slo import gate
-    from slo.gate_report import FileRef, GateReport
+    from slo.artifacts import FileRef
+    from slo.gate_report import GateReport
     from slo.policy import Baseline, GatePolicy, Ownership, load
     from slo.reports import DrillReport, ProbeReport
     from slo.snapshot import Snapshot
@@ -109,6 +110,24 @@ def _gate(files: Files, book: Book) -> dict[str, Any]:
     }
 
 
+def _canary(files: Files, book: Book) -> dict[str, Any]:
+    """The verdict of a canary reached again from the reports that its artifact names, which lie beside it."""
+    from bot import history
+    from slo.artifacts import CanaryReport
+    from slo.canary_report import judge_again
+
+    path, raw = files[-1]
+    report = CanaryReport.parse(raw)
+
+    def held(name: str, sha256: str | None) -> dict[str, Any]:
+        return history.read(path.parent, name, sha256) if sha256 else _read(path.parent / name)
+
+    answer = _judged(judge_again(report, held))
+    if report.honest is None:
+        return answer
+    return {**answer, "recorded": report.honest.verdict.value}
+
+
 def _signals(files: Files, book: Book) -> dict[str, Any]:
     from playbooks.ranking import rank
 
@@ -120,6 +139,7 @@ KINDS: Mapping[str, Callable[[Files, Book], dict[str, Any]]] = {
     "probe": _probe,
     "drill": _drill,
     "gate": _gate,
+    "canary": _canary,
     "signals": _signals,
 }
 

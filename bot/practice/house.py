@@ -214,7 +214,7 @@ async def keep_house(
     slack: PracticeSlack | None = None
     workspace: Workspace | None = None
     if with_slack:
-        slack = PracticeSlack(manifest=manifest(ALL))
+        slack = PracticeSlack(manifest=manifest(ALL), sendcats=dict(zip(deployments, sendcats, strict=True)))
         await slack.start(port=page_port)
         if request_url is not None:
             slack.deliver_http(request_url)

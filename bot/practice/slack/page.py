@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from bot.clock import rung
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.deliver import Delivery
+from bot.practice.slack.deployments import Deployments
 from bot.practice.slack.hands import Hands
 from bot.practice.slack.refusal import Json, SlackRefusal
 from bot.practice.slack.screen import Screen
@@ -86,6 +87,12 @@ class _Fault(BaseModel):
     storm_429: bool | None = None
 
 
+class _Conduct(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    deployment: str
+    conduct: str
+
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -93,9 +100,15 @@ class Page:
     """The routes of the page. Errors come back as ``{"ok": false, "error": word}`` with status 200 or 400."""
 
     def __init__(
-        self, hands: Hands, screen: Screen, delivery: Delivery, set_down: Callable[[bool], Awaitable[None]]
+        self,
+        hands: Hands,
+        screen: Screen,
+        delivery: Delivery,
+        set_down: Callable[[bool], Awaitable[None]],
+        deployments: Deployments,
     ) -> None:
         self.hands, self.screen, self.delivery, self._set_down = hands, screen, delivery, set_down
+        self.deployments = deployments
         self.stopping = asyncio.Event()
 
     def routes(self) -> list[BaseRoute]:
@@ -110,6 +123,7 @@ class Page:
             ("react", self.react),
             ("pin", self.pin),
             ("fault", self.fault),
+            ("conduct", self.conduct),
         ]
         return [
             Route("/", self.index),
@@ -224,6 +238,13 @@ class Page:
             self.hands.faults.storm_429 = wanted.storm_429
         if wanted.down is not None:
             await self._set_down(wanted.down)
+        self.hands.workspace.touch()
+        return {"ok": True}
+
+    async def conduct(self, request: Request) -> Json:
+        """How a practice Sendcat behaves from now on."""
+        wanted = await _read(request, _Conduct)
+        self.deployments.behave(wanted.deployment, wanted.conduct)
         self.hands.workspace.touch()
         return {"ok": True}
 
