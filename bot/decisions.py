@@ -16,6 +16,7 @@ from bot.store.cases import NO, YES, Case, Kind, State, Verb
 from slo.verdict import Verdict
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Manner:
     """How long an approval is good for."""
     command: str = ""
     """The word its lines begin with: ``gate approve g-77``."""
+    failed: str = "FAIL"
+    """What its FAIL is called."""
+
+    def word(self, verdict: Verdict) -> str:
+        """How a verdict of this kind is read."""
+        return self.failed if verdict is Verdict.FAIL else verdict.value
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -41,7 +48,16 @@ MANNERS: Mapping[Kind, Manner] = {
     "gate": Manner("release gate", "approve", "reject", command="gate"),
     "canary": Manner("canary", "promote", "roll-back", command="canary"),
     "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
-    "region": Manner("region decision", "approve", "reject", command="region"),
+    # A decision about a programme: nothing here is urgent (playbook G), and it stands until the next check.
+    "region": Manner(
+        "region decision",
+        "approve",
+        "reject",
+        command="region-readiness",
+        open_ms=7 * DAY_MS,
+        holds_ms=90 * DAY_MS,
+        failed="TRIGGERED",
+    ),
     "ceiling": Manner(
         "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
     ),
