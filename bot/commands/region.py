@@ -79,7 +79,7 @@ async def _run(run: Run, args: RegionArgs) -> Outcome:
     data: dict[str, Any] = {
         "verdict": verdict.value,
         "decision": result.judged.word,
-        "activateMultiRegionProgram": verdict is Verdict.FAIL,
+        "triggered": verdict is Verdict.FAIL,
         "recommended_topology": result.judged.topology,
         "original_rule": result.judged.judgement.original_rule,
         "artifact": result.artifact,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.card import Attachment, Button, Card, Cell, Fact, Table, Tone
+from bot.dashboard.files import shown
 from bot.redact import inert
 from bot.region.made import Gathered, Made
 from bot.views import duration
@@ -119,7 +120,7 @@ def _sections(found: Gathered, made: Made) -> list[str]:
     if made.warnings:
         said.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
     breaches = [
-        f"{inert(file, 80)}: {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why
+        f"{shown(file)}: {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why
     ]
     if breaches:
         more = f" and {len(breaches) - 3} more" if len(breaches) > 3 else ""
@@ -135,7 +136,7 @@ def _sections(found: Gathered, made: Made) -> list[str]:
 
 def _drills(found: Gathered) -> str:
     lines = [
-        f"{inert(file, 120)}: {inert(why, 120) if why else 'no pressure'}"
+        f"{shown(file)}: {inert(why, 120) if why else 'no pressure'}"
         for file, why in evaluate(found.drills.ours, found.policy)
     ]
     return "\n".join((*lines, *(f"{name}: left out, damaged or altered" for name in found.drills.unread)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.dashboard.files import shown
 from bot.decisions import MANNERS
-from bot.redact import inert
 from bot.region.sources import OWN, Drills, with_lookback
 from bot.release import identity
 from bot.store import cases
@@ -122,8 +122,8 @@ async def judge_and_keep(run: Run, found: Gathered) -> Made:
 
 
 def _left_out(names: tuple[str, ...]) -> tuple[str, ...]:
-    shown = [f"{name}: damaged, or not as it was written" for name in names[:NAMED]]
-    return (*shown, f"{len(names) - NAMED} more") if len(names) > NAMED else tuple(shown)
+    named = [f"{name}: damaged, or not as it was written" for name in names[:NAMED]]
+    return (*named, f"{len(names) - NAMED} more") if len(names) > NAMED else tuple(named)
 
 
 def _warnings(run: Run, found: Gathered) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def _warnings(run: Run, found: Gathered) -> tuple[str, ...]:
         said.append(f"the snapshot looks back {window:g} of {wanted:g} minutes: alerts may be missing")
     if not look.fresh:
         age = duration(max(0, run.world.clock.now_ms() - look.snapshot.generated_at))
-        said.append(f"the saved snapshot {inert(look.ref.name, 80)} was taken {age} ago")
+        said.append(f"the saved snapshot {shown(look.ref.name)} was taken {age} ago")
     return (*said, look.note) if look.note else tuple(said)
 
 

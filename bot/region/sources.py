@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot import history
 from bot.dashboard import files
 from bot.dashboard.files import Row
 from bot.errors import Broken, Refused, Unknown
 from bot.redact import inert
 from bot.release import policy_file
 from bot.store import artifacts
-from slo.artifacts import FileRef
-from slo.errors import BadPolicy, BadSnapshot
+from slo.artifacts import FileRef, RegionReport
+from slo.errors import BadPolicy, BadSnapshot, SloError
 from slo.policy import FILES, Baseline, Ownership, RegionPolicy, load
 from slo.region import Filed, latest_first
 from slo.snapshot import Snapshot
@@ -76,6 +77,20 @@ def _refs(folder: Path, names: Iterable[str], rows: Mapping[str, Row]) -> Iterat
         with contextlib.suppress(OSError):  # gone since it was read: judged, but not there to be judged again
             sha256 = row.sha256 if row is not None else hashlib.sha256((folder / name).read_bytes()).hexdigest()
             yield FileRef(name=name, sha256=sha256)
+
+
+async def last_forecast(run: Run) -> int | None:
+    """The forecast that the newest sound readiness report of this target was made with."""
+    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, "region", run.target.name, limit=5))
+    for row in rows:
+        try:
+            raw = await asyncio.to_thread(history.read, run.world.config.artifact_dir, row.name, row.sha256)
+            report = RegionReport.parse(raw)
+        except (Broken, SloError, ValueError):
+            continue
+        given = report.honest.forecast_given if report.honest else report.expected_peak_streams > 0
+        return int(report.expected_peak_streams) if given else None
+    return None
 
 
 async def saved_snapshot(run: Run, name: str, *, anywhere: bool) -> tuple[FileRef, Snapshot]:

@@ -72,6 +72,8 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
     looked = await measure.snapshot(run)
     probe, drill = await measure.fresh_reports(run)
     facts = await measure.facts(run, (*before, looked.snapshot), probe, drill)
+    if page.letter == "G":
+        facts = await _with_demand(run, facts)
     made = Look(
         run=run,
         page=page,
@@ -100,6 +102,16 @@ async def _before(run: Run) -> tuple[Snapshot, ...]:
         return ()
     age_ms = run.world.clock.now_ms() - found[1].generated_at
     return (found[1],) if EARLIER_MS[0] <= age_ms <= EARLIER_MS[1] else ()
+
+
+async def _with_demand(run: Run, facts: Facts) -> Facts:
+    """G is judged with the forecast of the newest readiness report and the latest drills, as far as there are any."""
+    from bot.region import sources
+    from slo.policy import RegionPolicy, load
+
+    reports = await sources.drills(run, load(RegionPolicy).load_pressure.lookback_reports)
+    drills = tuple(item.report for item in reports.ours)
+    return replace(facts, drills=drills or None, expected_peak_streams=await sources.last_forecast(run))
 
 
 async def _step(made: Look, step: Step) -> tuple[Finding, ...]:
