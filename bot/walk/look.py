@@ -69,7 +69,7 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
     from bot.views import posture_facts
 
     before = earlier or await _before(run)
-    looked = await measure.snapshot(run)
+    looked = await measure.snapshot(run, minutes=_minutes(page))
     probe, drill = await measure.fresh_reports(run)
     facts = await measure.facts(run, (*before, looked.snapshot), probe, drill)
     if page.letter == "G":
@@ -92,6 +92,15 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
 def cached(made: Look, answers: tuple[CachedAnswer, ...]) -> None:
     """What a comparison of answers gave; the signal of E is judged with it."""
     made.facts = replace(made.facts, cached=answers)
+
+
+def _minutes(page: Page) -> int | None:
+    """G's triggers look back as far as the region policy says; every other page as far as the server does."""
+    if page.letter != "G":
+        return None
+    from slo.policy import RegionPolicy, load
+
+    return load(RegionPolicy).ops_snapshot.window_minutes
 
 
 async def _before(run: Run) -> tuple[Snapshot, ...]:

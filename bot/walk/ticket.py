@@ -229,6 +229,7 @@ def _body(run: Run, report: RegionReport, held: Sequence[_Held], damaged: Sequen
         "| what | file | says | sha256 | run |",
         "| --- | --- | --- | --- | --- |",
         *rows,
+        "",
         *(f"- {name}: there is none that can be read" for name in lacking),
         *(f"- left out, damaged or altered: {inert(name, 120)}" for name in damaged),
         "",
