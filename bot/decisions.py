@@ -32,12 +32,6 @@ class Manner:
     """How long an approval is good for."""
     command: str = ""
     """The word its lines begin with: ``gate approve g-77``."""
-    failed: str = "FAIL"
-    """What its FAIL is called."""
-
-    def word(self, verdict: Verdict) -> str:
-        """How a verdict of this kind is read."""
-        return self.failed if verdict is Verdict.FAIL else verdict.value
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -56,7 +50,6 @@ MANNERS: Mapping[Kind, Manner] = {
         command="region-readiness",
         open_ms=7 * DAY_MS,
         holds_ms=90 * DAY_MS,
-        failed="TRIGGERED",
     ),
     "ceiling": Manner(
         "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS

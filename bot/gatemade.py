@@ -16,7 +16,8 @@ from bot.store import cases
 from bot.store.cases import Case
 from bot.views import duration, verdict_tone
 from slo import gate as judge
-from slo.gate_report import FileRef, GateHonest, GateReport, JudgedStep, gate_report, original_steps
+from slo.artifacts import FileRef
+from slo.gate_report import GateHonest, GateReport, JudgedStep, gate_report, original_steps
 from slo.promotion import Gaps, gaps, warnings
 from slo.snapshot import SERVER_MAX_LIMIT
 from slo.verdict import Verdict

@@ -103,11 +103,10 @@ def _decides(conn: Connection, config: Config, case: Case, who: Who, now_ms: int
 def _case(case: Case, now_ms: int) -> Wait:
     noun = MANNERS[case.kind].noun
     on = f" on {case.target}" if case.target else ""
-    word = MANNERS[case.kind].word(case.verdict)
     waives = f", {len(case.not_waived)} to be waived first" if case.not_waived else ""
     text = (
         f"*{noun.capitalize()} {case.id}* waits for your decision: {inert(case.subject, 80)}{on} · "
-        f"{word}{waives} · started by {mention(case.starter)} · open until {when(case.expires_ms)}"
+        f"{case.said}{waives} · started by {mention(case.starter)} · open until {when(case.expires_ms)}"
     )
     return Wait(text, Tone.WARN, card_key(case.op))
 

@@ -6,20 +6,13 @@ Fields and file names: contract/operator-commands.md sections 6 (canary), 7 (gam
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from slo.reports import Artifact, Sparse
 from slo.verdict import Check, Judgement, Verdict
 from slo.wire import Count, Millis, Number, Wire
-
-
-class FileRef(Wire):
-    """An artifact by name and sha256 of its bytes."""
-
-    name: str
-    sha256: str
 
 
 class Decided(Wire):
@@ -35,7 +28,7 @@ class Decided(Wire):
     """Damaged or unfit files that were left out, with the reason."""
 
     @classmethod
-    def of(cls, made: Judgement, *, target: str | None = None, **more: Any) -> Decided:
+    def of(cls, made: Judgement, *, target: str | None = None, **more: Any) -> Self:
         """From a judgement; `more` are further fields of a subclass."""
         return cls(
             target=target,
@@ -106,6 +99,13 @@ class CanaryFiles(Sparse):
     candidate_probe: str | None = None
     control_drill: str | None = None
     candidate_drill: str | None = None
+
+
+class FileRef(Wire):
+    """An artifact by name and sha256 of its bytes."""
+
+    name: str
+    sha256: str
 
 
 class CanaryHonest(Decided):

@@ -66,7 +66,8 @@ def _drill(files: Files, book: Book) -> dict[str, Any]:
 def _gate(files: Files, book: Book) -> dict[str, Any]:
     """The verdict of a gate reached again from the files that its report names, which lie beside it."""
     from slo import gate
-    from slo.gate_report import FileRef, GateReport
+    from slo.artifacts import FileRef
+    from slo.gate_report import GateReport
     from slo.policy import Baseline, GatePolicy, Ownership, load
     from slo.reports import DrillReport, ProbeReport
     from slo.snapshot import Snapshot

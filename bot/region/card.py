@@ -119,9 +119,7 @@ def _sections(found: Gathered, made: Made) -> list[str]:
     said = []
     if made.warnings:
         said.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
-    breaches = [
-        f"{shown(file)}: {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why
-    ]
+    breaches = [f"{shown(file)}: {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why]
     if breaches:
         more = f" and {len(breaches) - 3} more" if len(breaches) > 3 else ""
         said.append(f"*Under pressure:* {'; '.join(breaches[:3])}{more}")

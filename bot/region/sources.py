@@ -95,7 +95,7 @@ async def last_forecast(run: Run) -> int | None:
 
 async def saved_snapshot(run: Run, name: str, *, anywhere: bool) -> tuple[FileRef, Snapshot]:
     """A snapshot that was saved. Raises `Refused`, `Unknown` (unreadable, no snapshot) or `Broken` (altered)."""
-    path = policy_file(run.world.config, name, anywhere=anywhere)
+    path = _file(run.world.config, name, anywhere=anywhere)
     row = await run.world.store.read(lambda conn: artifacts.named(conn, path.name))
     ours = row if path.parent == run.world.config.artifact_dir.resolve() else None
     if ours is not None and ours.target not in (None, run.target.name):
@@ -121,6 +121,13 @@ async def saved_snapshot(run: Run, name: str, *, anywhere: bool) -> tuple[FileRe
         ) from None
 
 
+def _file(config: Config, name: str, *, anywhere: bool) -> Path:
+    """A file flag, with or without the artifact directory before it; raises `Refused` outside of it."""
+    folder = config.artifact_dir.resolve()
+    found = Path(name).resolve()
+    return found if found.parent == folder and found.is_file() else policy_file(config, name, anywhere=anywhere)
+
+
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -136,7 +143,7 @@ def policy(config: Config, name: str | None, *, anywhere: bool) -> tuple[RegionP
     """Sendcat's own policy, or another one, and the path as the artifact names it. Blocks on the disk."""
     if name is None:
         return load(RegionPolicy), f"slo/policies/{OWN}"
-    path = policy_file(config, name, anywhere=anywhere)
+    path = _file(config, name, anywhere=anywhere)
     try:
         return load(RegionPolicy, path.read_text(encoding="utf-8")), str(path)
     except (OSError, UnicodeDecodeError) as error:

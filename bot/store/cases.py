@@ -111,6 +111,12 @@ class Case(_Row):
     decisions: tuple[Decision, ...] = ()
 
     @property
+    def said(self) -> str:
+        """The verdict as people read it: what a trigger has fired on is TRIGGERED, not failed."""
+        fired = self.verdict is Verdict.FAIL and self.kind in TRIGGERED
+        return "TRIGGERED" if fired else self.verdict.value
+
+    @property
     def answer(self) -> Decision | None:
         """The yes or no, when there is one."""
         return next((item for item in self.decisions if item.verb in YES | NO), None)

@@ -87,7 +87,7 @@ def test_what_is_TRIGGERED_waits_for_somebody_else_than_the_starter() -> None:
     unexplained = may(fired, "approve", RELMGR, STARTER, NOW)
     assert unexplained is not None
     assert "region-readiness approve g-1" in unexplained.then
-    assert MANNERS["region"].word(Verdict.FAIL) == "TRIGGERED"
+    assert (fired.said, case(verdict=Verdict.FAIL).said) == ("TRIGGERED", "FAIL")
     assert standing(case(kind="gate", verdict=Verdict.FAIL), NOW) is State.BLOCKED
 
 

@@ -135,7 +135,9 @@ async def test_weakness_30_damaged_files_are_left_out_by_name(bot: Bot, config: 
     assert [ref["name"] for ref in honest["drills"]] == ["load-drill-quick-2026-11-23T07-00-00-000Z.json"]
 
 
-async def test_an_unreachable_snapshot_leaves_health_unknown(bot: Bot, sendcat: PracticeSendcat, config: Config) -> None:
+async def test_an_unreachable_snapshot_leaves_health_unknown(
+    bot: Bot, sendcat: PracticeSendcat, config: Config
+) -> None:
     """Demand still triggers; below it nothing is decided, and the card says what to run by hand."""
     drill(config, "load-drill-quick-2026-11-23T07-00-00-000Z.json")
     sendcat.script(Script("ops:getReliabilitySnapshot", times=None, drop=True))
