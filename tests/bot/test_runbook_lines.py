@@ -15,11 +15,13 @@ import pytest
 from bot.catalog import Catalog
 from bot.commands import catalog
 from bot.config import Config, load
+from bot.main import Bot
 from playbooks.book import Book
 from playbooks.functions import function
 from playbooks.lines import normalise
 from playbooks.spans import CommandSpan, NpmLine
 from playbooks.terms import RUNBOOK_COMMANDS
+from tests.conftest import carry_out
 
 LINES = json.loads(Path("tests/data/runbook-lines.json").read_text())
 CONFIG = "\n".join(
@@ -77,3 +79,14 @@ def test_the_list_is_the_runbooks() -> None:
     assert {case["command"] for case in LINES} == {*RUNBOOK_COMMANDS, "inspect", "owners"}
     assert typed <= said, "a line of the runbook stands on no page"
     assert npm <= typed, "a page has an operator line that the runbook has not"
+
+
+@pytest.mark.parametrize("case", [case for case in LINES if "clearNamespace" in case["line"]], ids=["web", "products"])
+async def test_a_line_that_changes_something_leads_to_the_step_that_may(case: dict[str, Any], bot: Bot) -> None:
+    """Pasted into a channel it changes nothing; the answer is the page and the line of the step (R21)."""
+    _, outcome = await carry_out(bot, case["line"])
+
+    assert outcome is not None
+    assert outcome["exit_status"] == 4
+    assert "playbook E" in outcome["card"]["next"]
+    assert f"walk mutate w-N 1 toolCache:clearNamespace {case['args']['arguments']}" in outcome["card"]["next"]
