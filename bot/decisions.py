@@ -16,6 +16,7 @@ from bot.store.cases import NO, YES, Case, Kind, State, Verb
 from slo.verdict import Verdict
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,15 @@ MANNERS: Mapping[Kind, Manner] = {
         no_when_blocked=True,
     ),
     "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
-    "region": Manner("region decision", "approve", "reject", command="region"),
+    # A decision about a programme: nothing here is urgent (playbook G), and it stands until the next check.
+    "region": Manner(
+        "region decision",
+        "approve",
+        "reject",
+        command="region-readiness",
+        open_ms=7 * DAY_MS,
+        holds_ms=90 * DAY_MS,
+    ),
     "ceiling": Manner(
         "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
     ),

@@ -17,7 +17,7 @@ from bot.clock import Clock, SystemClock, rung
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
-from bot.errors import SendcatError
+from bot.errors import Busy, SendcatError
 from bot.incidents.keeper import Keeper
 from bot.logs import configure
 from bot.notary import Notary
@@ -151,6 +151,8 @@ async def keep_cases(world: World) -> None:
         changed.clear()
         try:
             await settle(world)
+        except Busy:  # full, or ending: tried again, by whoever leads then
+            pass
         except SendcatError as error:
             log.warning("cases not drawn", error=error.what)
         if await rung(changed, CASES_EVERY_S):

@@ -276,9 +276,23 @@ class Decision(Wire):
 
 
 class RegionHonest(Decided):
-    """Ours: the recommended topology of our own triggers."""
+    """Ours: the recommended topology of our own triggers, and every file that the verdict rests on.
+
+    `snapshot` is None when there was none; `fresh` says that it was taken for this check. `drills` are the latest by
+    start, newest first. Without `forecast_given` nobody gave a number of streams.
+    """
 
     recommended_topology: str
+    forecast_given: bool = True
+    judged_at: Millis | None = None
+    lookback_reports: Count | None = None
+    limit: Count | None = None
+    fresh: bool = True
+    snapshot: FileRef | None = None
+    drills: tuple[FileRef, ...] = ()
+    warnings: tuple[str, ...] = ()
+    policies: dict[str, str] = Field(default_factory=dict)
+    """File name of the policy, and the digest of what it says."""
 
 
 class RegionReport(Artifact):

@@ -25,12 +25,14 @@ MOST = 50
 
 
 class JudgeArgs(Args):
-    kind: Literal["snapshot", "probe", "drill", "gate", "canary", "signals"]
+    kind: Literal["snapshot", "probe", "drill", "gate", "canary", "region", "signals"]
     """What the files are."""
     file: str
     """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
     more: tuple[str, ...] = ()
     """Further files."""
+    expected_peak_streams: str | None = None
+    """region only: the forecast of concurrent streams that goes with drills and a snapshot."""
 
 
 def _snapshot(files: Files, book: Book) -> dict[str, Any]:
@@ -128,6 +130,13 @@ def _canary(files: Files, book: Book) -> dict[str, Any]:
     return {**answer, "recorded": report.honest.verdict.value}
 
 
+def _region(files: Files, book: Book) -> dict[str, Any]:
+    """A readiness report with the evidence beside it, or drills with a snapshot and a forecast."""
+    from bot.region import again
+
+    return again.judge(files)
+
+
 def _signals(files: Files, book: Book) -> dict[str, Any]:
     from playbooks.ranking import rank
 
@@ -140,6 +149,7 @@ KINDS: Mapping[str, Callable[[Files, Book], dict[str, Any]]] = {
     "drill": _drill,
     "gate": _gate,
     "canary": _canary,
+    "region": _region,
     "signals": _signals,
 }
 
@@ -157,6 +167,10 @@ async def _run(run: Run, args: JudgeArgs) -> Outcome:
     files = await asyncio.to_thread(lambda: [(path, _read(path)) for path in paths])
     if not files:
         raise Unknown("No file was named.", then=f"judge {args.kind} FILE")
+    if args.expected_peak_streams is not None:
+        if args.kind != "region":
+            raise Unknown("--expected-peak-streams goes with region only.", then=f"judge {args.kind} FILE")
+        files.append((Path("--expected-peak-streams"), {"expectedPeakStreams": args.expected_peak_streams}))
     try:
         answer = await asyncio.to_thread(KINDS[args.kind], files, run.world.book)
     except SloError as error:

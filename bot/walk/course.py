@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.card import Attachment, Card, who
 from bot.command import Outcome
-from bot.errors import SendcatError, Unknown, Unreachable
+from bot.errors import Refused, SendcatError, Unknown, Unreachable
 from bot.redact import inert
 from bot.run import card_key, put_card
 from bot.store import audit, ops, outbox, walks
@@ -34,10 +34,16 @@ DEAD_LETTERS = 3
 
 
 async def found(run: Run, walk: str) -> tuple[Walk, Page]:
-    """A walk by id, with its page; raises `Unknown`."""
+    """A walk by id, with its page; raises `Unknown`, or `Refused` on another target than its own."""
     known = await run.world.store.read(lambda conn: walks.get(conn, walk))
     if known is None:
         raise Unknown(f"There is no walk {walk[:20]!r}.", then="/sendcat playbook")
+    if run.on is not None and run.on.name != known.target:
+        raise Refused(
+            f"Walk {known.id} is about target {known.target}, not {run.on.name}.",
+            rule="a walk stays on its target (R14)",
+            then=f"{run.op.line} --target={known.target}",
+        )
     return known, run.world.book.page(known.page)
 
 

@@ -69,9 +69,11 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
     from bot.views import posture_facts
 
     before = earlier or await _before(run)
-    looked = await measure.snapshot(run)
+    looked = await measure.snapshot(run, minutes=_minutes(page))
     probe, drill = await measure.fresh_reports(run)
     facts = await measure.facts(run, (*before, looked.snapshot), probe, drill)
+    if page.letter == "G":
+        facts = await _with_demand(run, facts)
     made = Look(
         run=run,
         page=page,
@@ -92,6 +94,15 @@ def cached(made: Look, answers: tuple[CachedAnswer, ...]) -> None:
     made.facts = replace(made.facts, cached=answers)
 
 
+def _minutes(page: Page) -> int | None:
+    """G's triggers look back as far as the region policy says; every other page as far as the server does."""
+    if page.letter != "G":
+        return None
+    from slo.policy import RegionPolicy, load
+
+    return load(RegionPolicy).ops_snapshot.window_minutes
+
+
 async def _before(run: Run) -> tuple[Snapshot, ...]:
     from bot import measure
 
@@ -100,6 +111,16 @@ async def _before(run: Run) -> tuple[Snapshot, ...]:
         return ()
     age_ms = run.world.clock.now_ms() - found[1].generated_at
     return (found[1],) if EARLIER_MS[0] <= age_ms <= EARLIER_MS[1] else ()
+
+
+async def _with_demand(run: Run, facts: Facts) -> Facts:
+    """G is judged with the forecast of the newest readiness report and the latest drills, as far as there are any."""
+    from bot.region import sources
+    from slo.policy import RegionPolicy, load
+
+    reports = await sources.drills(run, load(RegionPolicy).load_pressure.lookback_reports)
+    drills = tuple(item.report for item in reports.ours)
+    return replace(facts, drills=drills or None, expected_peak_streams=await sources.last_forecast(run))
 
 
 async def _step(made: Look, step: Step) -> tuple[Finding, ...]:

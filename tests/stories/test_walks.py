@@ -13,8 +13,7 @@ from bot.commands import catalog
 from bot.practice.outside import Outside
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.practice.slack import PracticeSlack
-from bot.store import artifacts, audit, walks
-from bot.store.artifacts import write_file
+from bot.store import audit, walks
 from bot.walk.checks import CHECKS as DONE
 from playbooks.book import Book
 from playbooks.checks import CHECKS as NAMED
@@ -217,33 +216,6 @@ async def test_R21_only_what_the_page_names_may_be_called(stage: Stage) -> None:
     await until(lambda: sum("R21" in text for text in stage.whispers()) == 2)
     await stage.type("walk mutate w-1 6 toolJobs:processQueue")
     await until(lambda: any("--yes=true" in text for text in stage.whispers()))
-
-
-async def test_playbook_G_opens_a_ticket_only_when_triggered(stage: Stage, outside: Outside) -> None:
-    """Not triggered: refused by its rule. Triggered: one issue, with the reports' digests."""
-    assert stage.bot is not None
-    await stage.type("playbook G")
-    await card_with(stage, "Playbook G")
-    await stage.type("walk ticket w-1 3")
-    await until(lambda: any("region-readiness" in text for text in stage.whispers()))
-    world = stage.bot.world
-    kept = write_file(
-        world.config.artifact_dir,
-        "region-readiness-2026-11-23T14-00-00-000Z.json",
-        {"activateMultiRegionProgram": True},
-        kind="region",
-        started_ms=world.clock.now_ms(),
-        target="practice",
-        op=None,
-    )
-    await world.store.write(lambda tx: artifacts.register(tx, kept))
-
-    await stage.type("walk ticket w-1 3")
-    card = await card_with(stage, "is open")
-
-    [issue] = outside.issues
-    assert kept.sha256 in issue["body"]
-    assert "sendcat∕sendcat" in card or "sendcat/sendcat" in card
 
 
 async def test_B_tells_status_and_quota_and_what_is_not_configured(stage: Stage, outside: Outside) -> None:
