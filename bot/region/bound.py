@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot import history
+from bot.bound import identity
 from bot.errors import Broken, Refused, Unknown
 from bot.region import sources
-from bot.release import identity
 from bot.store import artifacts
 from slo.artifacts import RegionReport
 from slo.errors import SloError

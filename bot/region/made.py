@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.bound import identity
 from bot.dashboard.files import shown
 from bot.decisions import MANNERS
 from bot.region.sources import OWN, Drills, with_lookback
-from bot.release import identity
 from bot.store import cases
 from bot.views import duration
 from slo import region as judge

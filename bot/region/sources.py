@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot import history
+from bot.bound import policy_file
 from bot.dashboard import files
 from bot.dashboard.files import Row
 from bot.errors import Broken, Refused, Unknown
 from bot.redact import inert
-from bot.release import policy_file
 from bot.store import artifacts
 from slo.artifacts import FileRef, RegionReport
 from slo.errors import BadPolicy, BadSnapshot, SloError
