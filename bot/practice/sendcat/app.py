@@ -1,7 +1,7 @@
 """The app host: sign-in, sign-up and the token for Convex, as Better Auth answers them.
 
-Where an account and a password lead to: a session cookie, and with it ``GET /api/auth/convex/token`` (operator-commands.md
-section 11). Origins are checked as Better Auth checks them; traps that are set on an address work here as well.
+Where an account and a password lead to: a session cookie, and with it ``GET /api/auth/convex/token``
+(operator-commands.md section 11). Origins are checked as Better Auth does; traps on an address work here as well.
 """
 
 from __future__ import annotations
