@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bot.bound import identity
 from bot.card import Card, Fact, Tone
 from bot.config import Ceilings, Target
 from bot.decided import decided
@@ -19,7 +20,6 @@ from bot.decisions import MANNERS
 from bot.drilling import CeilingArgs, DrillArgs
 from bot.errors import Refused, Unknown
 from bot.redact import inert
-from bot.release import identity
 from bot.sendcat.load import AboveCeiling, DrillPlan, drill_secrets, plan_drill
 from bot.store import cases
 from bot.store.cases import Case, State

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bot.card import Button, Card, Confirm, Field, Form, Tone, when, who
 from bot.config import Config
-from bot.decisions import MANNERS
+from bot.decisions import DONE, MANNERS
 from bot.redact import inert
 from bot.run import card_key
 from bot.store import cases, offers, ops, outbox
@@ -64,12 +64,13 @@ def decided(case: Case, now_ms: int, *, checking: str | None = None) -> Card:
 
 
 def _word(case: Case, state: State) -> str:
-    words = {State.WAITING: "waiting for approval", State.WAIVED: "WAIVED · waiting for approval"}
+    manner = MANNERS[case.kind]
     if state is State.BLOCKED:
-        return "deploy stays blocked" if case.kind == "gate" else "blocked"
+        return manner.blocked
     if state is State.WAITING and case.not_waived:
         return "waiting for a waiver or a new run"
-    return words.get(state, state.value)
+    words = {State.WAITING: manner.waits, State.WAIVED: f"WAIVED · {manner.waits}"}
+    return words.get(state, manner.called(state))
 
 
 def decision_line(decision: Decision, word: str) -> str:
@@ -82,8 +83,7 @@ def _state_line(case: Case, state: State) -> str:
     answer = case.answer
     said = ""
     if answer is not None:
-        done = {"approve": "APPROVED", "promote": "PROMOTED", "reject": "REJECTED", "roll-back": "ROLLED BACK"}
-        said = decision_line(answer, done[answer.verb])
+        said = decision_line(answer, DONE[answer.verb])
     if state is State.REVOKED and case.revoked is not None:
         return f"{decision_line(case.revoked, 'REVOKED')}\n{said}"
     if state is State.APPROVED and answer is not None and answer.until_ms is not None:
@@ -96,7 +96,8 @@ def _state_line(case: Case, state: State) -> str:
         why = case.void_reason or f"run {case.op} was {case.op_state}"
         return f"VOID{since}: {why}. Run it again." + (f"\n{said}" if said else "")
     if state is State.BLOCKED and case.verdict is Verdict.INCOMPLETE:
-        return f"Cannot be approved or waived: {inert(case.blocked, 300) or 'nothing was shown'}."
+        done = DONE[MANNERS[case.kind].yes].lower()
+        return f"Cannot be {done} or waived: {inert(case.blocked, 300) or 'nothing was shown'}."
     return said
 
 
@@ -139,6 +140,9 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
     if state is State.APPROVED:
         form = _form("Revoke", case, "Why is the approval taken back?")
         return (button("revoke", "Revoke…", decision=False, expires_ms=None, form=form),)
+    refuse = button(manner.no, f"{no}…", style="danger", form=_form(no, case, "Why not?"))
+    if state is State.BLOCKED and manner.no_when_blocked:
+        return (refuse,)
     if state not in (State.WAITING, State.WAIVED):
         return ()
     found: list[Button] = []
@@ -156,9 +160,7 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
                 yes=label,
             )
         found.append(button(manner.yes, f"{label}…").model_copy(update=style))
-    form = _form(no, case, "Why not?")
-    found.append(button(manner.no, f"{no}…", style="danger", form=form))
-    return tuple(found)
+    return (*found, refuse)
 
 
 def _form(verb: str, case: Case, question: str) -> Form:

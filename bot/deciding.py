@@ -14,7 +14,7 @@ from bot.card import Card, Tone, who
 from bot.command import Actor, Door, Outcome
 from bot.config import Config
 from bot.decided import decision_line, put_case
-from bot.decisions import MANNERS, Denied, may
+from bot.decisions import DONE, MANNERS, Denied, may
 from bot.errors import Refused, SendcatError, Unknown
 from bot.run import Run, card_key
 from bot.store import cases, ops, outbox
@@ -82,10 +82,11 @@ async def decide_case(
         raise Refused(written.reason, rule=written.rule, then=written.then)
     decision = written.decisions[-1]
     state = cases.standing(written, world.clock.now_ms())
+    called = MANNERS[kind].called(state)
     card = Card(
-        title=f"{_done(verb)}: {MANNERS[kind].noun} {case.id}, decision {decision.id}",
+        title=f"{DONE[verb]}: {MANNERS[kind].noun} {case.id}, decision {decision.id}",
         tone=Tone.OK if verb in YES or verb == "waive" else Tone.REFUSED,
-        lead=f"{case.subject} on {case.target} is {state.value}. It stands on the card and in the audit trail.",
+        lead=f"{case.subject} on {case.target} is {called}. It stands on the card and in the audit trail.",
         final=True,
     )
     data = {"case": case.id, "decision": decision.id, "verb": verb, "state": state.value, "digest": case.digest}
@@ -158,18 +159,6 @@ async def _deciding(world: World, case: Case) -> bool:
     return any(case.id in op.line.split() for op in running)
 
 
-def _done(verb: Verb) -> str:
-    words: dict[Verb, str] = {
-        "approve": "APPROVED",
-        "promote": "PROMOTED",
-        "reject": "REJECTED",
-        "roll-back": "ROLLED BACK",
-        "revoke": "REVOKED",
-        "waive": "WAIVED",
-    }
-    return words[verb]
-
-
 def _tell(tx: Tx, case: Case, config: Config) -> None:
     """One line in the card's thread that mentions the starter, since edits notify nobody (ux.md, rule 9)."""
     decision = case.decisions[-1]
@@ -177,7 +166,7 @@ def _tell(tx: Tx, case: Case, config: Config) -> None:
     channel = (op.place.channel if op is not None else None) or config.slack.release_channel
     if op is None or channel is None:
         return
-    word = f"{decision.scenario} WAIVED" if decision.verb == "waive" else _done(decision.verb)
+    word = f"{decision.scenario} WAIVED" if decision.verb == "waive" else DONE[decision.verb]
     said = f"{who(case.starter)}: {case.subject} · {decision_line(decision, word)}"
     text = f"{word}: {MANNERS[case.kind].noun} {case.id}\n{said}"
     outbox.put(

@@ -31,15 +31,47 @@ class Manner:
     """How long an approval is good for."""
     command: str = ""
     """The word its lines begin with: ``gate approve g-77``."""
+    waits: str = "waiting for approval"
+    """What its card says while nobody has decided."""
+    blocked: str = "blocked"
+    """What its card says when nobody can say yes."""
+    no_when_blocked: bool = False
+    """Whether the no is offered on the card of a case that nobody can say yes to."""
 
     @property
     def verbs(self) -> frozenset[Verb]:
         return frozenset({self.yes, self.no, "revoke", "waive"})
 
+    @property
+    def done(self) -> Mapping[Verb, str]:
+        """Its verbs once they are done: ``PROMOTED``."""
+        return {verb: DONE[verb] for verb in self.verbs}
+
+    def called(self, state: State) -> str:
+        """A state by this kind's own verbs: a canary is not APPROVED but PROMOTED."""
+        return {State.APPROVED: DONE[self.yes], State.REJECTED: DONE[self.no]}.get(state, state.value)
+
+
+DONE: Mapping[Verb, str] = {
+    "approve": "APPROVED",
+    "promote": "PROMOTED",
+    "reject": "REJECTED",
+    "roll-back": "ROLLED BACK",
+    "revoke": "REVOKED",
+    "waive": "WAIVED",
+}
 
 MANNERS: Mapping[Kind, Manner] = {
-    "gate": Manner("release gate", "approve", "reject", command="gate"),
-    "canary": Manner("canary", "promote", "roll-back", command="canary"),
+    "gate": Manner("release gate", "approve", "reject", command="gate", blocked="deploy stays blocked"),
+    "canary": Manner(
+        "canary",
+        "promote",
+        "roll-back",
+        command="canary",
+        waits="waiting for Promote or Roll back",
+        blocked="promotion stays blocked",
+        no_when_blocked=True,
+    ),
     "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
     "region": Manner("region decision", "approve", "reject", command="region"),
     "ceiling": Manner(
@@ -124,7 +156,7 @@ def _waiver(case: Case, reason: str, scenario: str | None) -> Denied | None:
 
 
 def _not_now(case: Case, verb: Verb, state: State, again: str) -> Denied:
-    answer = case.answer
+    answer, manner = case.answer, MANNERS[case.kind]
     if state is State.VOID:
         why = case.void_reason or f"its run {case.op} was {case.op_state}"
         return Denied(f"{case.id} is void: {why}.", "what it rested on has changed (R10)", again)
@@ -135,7 +167,9 @@ def _not_now(case: Case, verb: Verb, state: State, again: str) -> Denied:
         return Denied(f"{case.id} was revoked.", "one decision for each case (R3)", again)
     if state in (State.APPROVED, State.REJECTED):
         by = f" ({answer.id})" if answer is not None else ""
-        return Denied(f"{case.id} is {state.value} already{by}.", "one decision for each case (R3)", again)
+        return Denied(
+            f"{case.id} is {MANNERS[case.kind].called(state)} already{by}.", "one decision for each case (R3)", again
+        )
     if verb == "revoke":
         return Denied(f"{case.id} is {state.value}; only an approval can be revoked.", "there is nothing to revoke")
     if verb == "waive":
@@ -146,5 +180,7 @@ def _not_now(case: Case, verb: Verb, state: State, again: str) -> Denied:
         )
     what = "It failed" if case.verdict is Verdict.FAIL else f"It is INCOMPLETE: {case.blocked or 'nothing was shown'}"
     return Denied(
-        f"{case.id} cannot be approved. {what}.", "FAIL blocks; what was not shown is no pass (VERDICTS, R42)", again
+        f"{case.id} cannot be {DONE[manner.yes].lower()}. {what}.",
+        "FAIL blocks; what was not shown is no pass (VERDICTS, R42)",
+        again,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot import gatecard, history, pictures, release
+from bot import bound, gatecard, history, pictures
 from bot.card import Attachment, Button, Card, Tone
 from bot.command import EXIT, Outcome
 from bot.decided import decided
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bot.release import Policies
     from bot.run import Run
     from bot.sendcat.snapshot import SnapshotRead
+    from bot.store.artifacts import Artifact
     from slo.gate import Burn, GateJudgement
 
 WINDOW_MINUTES = 15
@@ -95,8 +96,7 @@ class _Made:
 
     judged: GateJudgement
     report: GateReport
-    artifact: str
-    sha256: str
+    kept: Artifact
     gaps: Gaps
     warnings: tuple[str, ...]
     last: GateReport | None
@@ -116,7 +116,7 @@ async def conclude(
         card = card.model_copy(update={"attachments": shown, "footer": footer})
     data: dict[str, Any] = {
         "verdict": verdict.value,
-        "artifact": made.artifact,
+        "artifact": made.kept.name,
         "release": asked.release,
         "original_rule": made.judged.original_rule,
         "waivable": list(made.gaps.waivable),
@@ -180,7 +180,7 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
         },
         history=tuple(FileRef(name=kept.name, sha256=kept.sha256) for kept, _ in past),
         policies=policies.digests,
-        configuration=release.configuration(after.snapshot) if after else "",
+        configuration=bound.configuration(after.snapshot) if after else "",
     )
     folder = world.config.artifact_dir
     report = gate_report(
@@ -206,7 +206,7 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
         honest=honest,
     )
     kept = await run.keep("gate", report.to_artifact())
-    return _Made(judged, report, kept.name, kept.sha256, lacks, warned, last)
+    return _Made(judged, report, kept, lacks, warned, last)
 
 
 def _softer(asked: Asked, policies: Policies) -> tuple[str, ...]:
@@ -251,20 +251,17 @@ async def _failed_in_window(run: Run, after: Looked | None, limit: int) -> int |
 
 
 async def _open_case(run: Run, asked: Asked, policies: Policies, found: Gathered, made: _Made, card: Card) -> Case:
-    args = {
-        "release": asked.release,
-        "commit": asked.commit,
-        "risk": asked.risk,
-        "minutes": asked.minutes,
-        "limit": asked.limit,
-    }
-    bound = release.binding(
-        target=run.target,
-        report=made.artifact,
-        sha256=made.sha256,
+    after = found.after
+    looks = {artifact.name: artifact for artifact in run.saved}
+    bound_to = bound.binding(
+        report=made.kept,
         policies=policies,
-        after=found.after.snapshot if found.after else None,
-        args=args,
+        deployed=bound.Deployed(
+            run.target, after.snapshot if after else None, looks.get(after.artifact) if after else None
+        ),
+        minutes=asked.minutes,
+        limit=asked.limit,
+        args={"release": asked.release, "commit": asked.commit, "risk": asked.risk},
     )
     assert asked.release is not None
     name = asked.release
@@ -279,7 +276,7 @@ async def _open_case(run: Run, asked: Asked, policies: Policies, found: Gathered
             verdict=made.judged.verdict,
             starter=run.op.by.account,
             starter_person=run.who.person,
-            binding=bound,
+            binding=bound_to,
             expires_ms=tx.now_ms + MANNERS["gate"].open_ms,
             waivable=made.gaps.waivable,
             blocked=made.gaps.blocked,
@@ -327,10 +324,10 @@ def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: 
         code="\n".join(by_hand),
         next=_then(asked, verdict, letter),
         buttons=tuple(buttons),
-        footer=f"took {duration(run.elapsed_s * 1000)} · `{made.artifact}` · sha256 {made.sha256[:8]}",
+        footer=f"took {duration(run.elapsed_s * 1000)} · `{made.kept.name}` · sha256 {made.kept.sha256[:8]}",
         attachments=(
             Attachment(title="Every check", text=gatecard.every_check(every)),
-            Attachment(title="Gate report", file=made.artifact),
+            Attachment(title="Gate report", file=made.kept.name),
         ),
         final=True,
     )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bot.run import Run
     from bot.store.cases import Case, Verb
 
-WAIT_LOOK_S = 2.0
 MOST_BYTES = 256 * 1024
 
 
@@ -84,36 +83,22 @@ async def _waive(run: Run, args: WaiveArgs) -> Outcome:
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
     from bot import release
-    from bot.deciding import void
     from bot.passport import same_commit
-    from bot.store import cases
-    from bot.store.cases import State
+    from bot.standing import said, standing
 
     name, _, commit = args.release.partition("@")
-    waiting = (State.WAITING, State.WAIVED)
-    while True:
-        case = await run.world.store.read(lambda conn: cases.newest(conn, "gate", run.target.name, name))
-        if args.wait and run.op.by.door is not Door.TERMINAL:
-            raise Refused(
-                "Only a terminal waits.", rule="in Slack the card tells who has decided", then="leave --wait out"
-            )
-        if case is None:
-            return _said(run, None, "NOT APPROVED", f"No gate of {name[:60]!r} was run on {run.target.name}.", 1)
-        state = cases.standing(case, run.world.clock.now_ms())
-        if state not in waiting or not args.wait or run.brake.halted is not None:
-            break
-        await run.world.clock.sleep(WAIT_LOOK_S)
-    if not same_commit(case.commit, commit):
-        return _said(run, case, "NOT APPROVED", f"The gate {case.id} was about commit {case.commit or 'none'}.", 1)
-    if state in waiting:
-        return _said(run, case, state.value, f"{case.id} waits for a release manager until {when(case.expires_ms)}.", 5)
-    if state is not State.APPROVED:
-        return _said(run, case, "NOT APPROVED", f"{case.id} is {state.value}.", 1)
-    changed = await release.changed(run, case, circuits=False)
-    if changed is not None:
-        await void(run.world, case.id, changed)
-        return _said(run, case, "NOT APPROVED", f"{case.id} is VOID: {changed}.", 1)
-    return await _passport(run, case)
+
+    async def changed(run: Run, case: Case) -> str | None:
+        return await release.changed(run, case, circuits=False)
+
+    def other_commit(case: Case) -> str | None:
+        same = same_commit(case.commit, commit)
+        return None if same else f"The gate {case.id} was about commit {case.commit or 'none'}."
+
+    answer = await standing(run, "gate", run.target.name, name, wait=args.wait, changed=changed, unfit=other_commit)
+    if answer.exit_status or answer.case is None:
+        return said(run, answer, "run the gate: /sendcat gate --release=NAME@COMMIT")
+    return await _passport(run, answer.case)
 
 
 async def _passport(run: Run, case: Case) -> Outcome:
@@ -147,13 +132,6 @@ async def _passport(run: Run, case: Case) -> Outcome:
         final=True,
     )
     return Outcome(card=card, exit_status=0, data={"state": "APPROVED", "case": case.id, **made})
-
-
-def _said(run: Run, case: Case | None, word: str, why: str, exit_status: int) -> Outcome:
-    tone = Tone.RUNNING if exit_status == 5 else Tone.REFUSED
-    then = "" if exit_status == 5 else "run the gate: /sendcat gate --release=NAME@COMMIT"
-    card = Card(title=f"{word}", tone=tone, context=run.context, lead=why, next=then, final=True)
-    return Outcome(card=card, exit_status=exit_status, data={"state": word, "case": case.id if case else None})
 
 
 async def _verify(run: Run, args: PassportArgs) -> Outcome:
