@@ -72,7 +72,14 @@ MANNERS: Mapping[Kind, Manner] = {
         blocked="promotion stays blocked",
         no_when_blocked=True,
     ),
-    "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
+    "milestone": Manner(
+        "milestone gate",
+        "approve",
+        "reject",
+        command="milestone-gate",
+        blocked="promotion stays blocked",
+        holds_ms=30 * 24 * HOUR_MS,
+    ),
     "region": Manner("region decision", "approve", "reject", command="region"),
     "ceiling": Manner(
         "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS

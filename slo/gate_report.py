@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from slo import gate
+from slo.artifacts import FileRef as FileRef
 from slo.gate import Burn, GateJudgement
 from slo.policy import GatePolicy, Ownership
 from slo.reports import Artifact, DrillReport, ProbeReport, iso
@@ -31,13 +32,6 @@ class GateStep(Artifact):
     checks: tuple[dict[str, Any], ...] | None = None
     source_report: str | None = None
     lookback_reports: Count | None = None
-
-
-class FileRef(Wire):
-    """An artifact by name and sha256 of its bytes."""
-
-    name: str
-    sha256: str
 
 
 class JudgedStep(Wire):
