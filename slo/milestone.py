@@ -100,7 +100,7 @@ def _scenario(
     return [
         *_rates(rules, whole, pooled, path, owner, before),
         *_pool(rules, drill, whole, path, owner, before),
-        _scale(name, drill, path, owner),
+        *_scale(name, rules, drill, path, owner),
     ]
 
 
@@ -206,13 +206,18 @@ def _pool(
     ]
 
 
-def _scale(name: str, drill: DrillReport, path: str, owner: Owner) -> Check:
-    """Whether as many streams were open as the milestone is named after: fewer prove less, and pass nothing."""
-    wanted, held = streams(name, drill)
+def _scale(name: str, rules: Milestone, drill: DrillReport, path: str, owner: Owner) -> Sequence[Check]:
+    """Whether as many streams were open as the milestone is named after: fewer prove less, and pass nothing.
+
+    A milestone of somebody's own policy that is named after no number of streams is not asked for them.
+    """
+    wanted, held = streams(name, rules, drill)
+    if not wanted:
+        return ()
     least = math.ceil(STREAMS_HELD * wanted)
     made = check("open_streams", held, least, scope=path, unit="count", comparison=">=", owner=owner)
     if made.verdict is Verdict.PASS:
-        return made
+        return (made,)
     ours = drill.honest.scenario(CHAT) if drill.honest is not None else None
     if ours is None or ours.held is None:
         why = "workers were held, not streams"
@@ -220,18 +225,23 @@ def _scale(name: str, drill: DrillReport, path: str, owner: Owner) -> Check:
         why = f"scaled: {ours.held.planned:,} streams stand for {wanted:,}"
     else:
         why = f"{held if held is not None else 'none'} of {wanted:,} streams were held open"
-    return made.model_copy(update={"verdict": Verdict.INCOMPLETE, "value": None, "reason": why})
+    return (made.model_copy(update={"verdict": Verdict.INCOMPLETE, "value": None, "reason": why}),)
 
 
-def streams(name: str, drill: DrillReport) -> tuple[int, int | None]:
-    """Streams that the milestone means, and those open in all but the worst twentieth of the time (None: unknown).
+def wanted_streams(name: str, rules: Milestone) -> int:
+    """Streams that a milestone means: by its name, and by its profile when a policy of somebody's own has another.
 
     Raises `UnknownProfile`.
     """
-    plan = find_profile(name).streams
+    plans = [find_profile(rules.profile).streams, *([find_profile(name).streams] if name in MILESTONES else [])]
+    return max((plan.streams for plan in plans if plan is not None), default=0)
+
+
+def streams(name: str, rules: Milestone, drill: DrillReport) -> tuple[int, int | None]:
+    """Streams that the milestone means, and those open in all but the worst twentieth of the time (None: unknown)."""
     ours = drill.honest.scenario(CHAT) if drill.honest is not None else None
     held = ours.held.open_p5 if ours is not None and ours.held is not None else None
-    return (plan.streams if plan is not None else 0), held
+    return wanted_streams(name, rules), held
 
 
 # Ours: the snapshot

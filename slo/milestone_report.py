@@ -70,7 +70,11 @@ def blocked(made: Judgement) -> str:
     """Why nobody can approve what is INCOMPLETE, in a sentence; empty for what was shown."""
     if made.verdict is not Verdict.INCOMPLETE:
         return ""
-    parts = [f"{check.name.replace('_', ' ')} {check.reason or 'not measured'}" for check in made.undecided]
+    parts = [
+        check.reason or f"{check.name.replace('_', ' ')} not measured"
+        for check in made.undecided
+        if not (made.reason and made.reason in check.reason)
+    ]
     return "; ".join(dict.fromkeys([*([made.reason] if made.reason else []), *parts]))
 
 

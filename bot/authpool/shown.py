@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.authpool.pools import Listed, enough_for
 from bot.card import Button, Card, Cell, Fact, Table, Tone, when
 from bot.redact import inert
 from bot.views import duration
 from slo.authpool import PoolFacts, coverage
-from slo.policy import MilestonePolicy
 from slo.pool import ROTATIONS, PoolSelector
-from slo.profiles import MILESTONES, PROFILES
+from slo.profiles import PROFILES
 
 if TYPE_CHECKING:
     from bot.authpool.maker import Made, Wish
     from bot.run import Run
 
 SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One pool of a list: what it is called, its facts or what is wrong with it, and whose it is."""
-
-    name: str
-    facts: PoolFacts | str
-    note: str = ""
-
-
-def enough_for(facts: PoolFacts, policy: MilestonePolicy, fresh: int) -> tuple[str, ...]:
-    """Milestones whose number of users this pool has, counting only those whose token holds."""
-    return tuple(
-        name
-        for name in MILESTONES
-        if name in policy.milestones and fresh >= policy.milestone(name).pool.min_auth_pool_size
-    )
+OWN = " (the target's own)"
 
 
 def tokens_text(facts: PoolFacts, now_ms: int, max_age_ms: int) -> str:
@@ -53,7 +35,7 @@ def tokens_text(facts: PoolFacts, now_ms: int, max_age_ms: int) -> str:
     return "; ".join(parts) or "none"
 
 
-def made_card(run: Run, wish: Wish, made: Made, facts: PoolFacts | None, policy: MilestonePolicy) -> Card:
+def made_card(run: Run, wish: Wish, made: Made, facts: PoolFacts | None) -> Card:
     """How it went: the pool's size first, then what was done for it, failures by user, and what to do with it."""
     total, whole = len(made.users), len(made.users) == wish.count
     halted = run.brake.halted
@@ -66,7 +48,7 @@ def made_card(run: Run, wish: Wish, made: Made, facts: PoolFacts | None, policy:
         sections.append("\n".join(["*Not made*", *lines, *([f"• and {more} more"] if more > 0 else [])]))
     if made.unclear:
         sections.append(f"{made.unclear} threads may have been made all the same; nobody uses them (R26).")
-    fit = enough_for(facts, policy, facts.size - facts.ended(now_ms)) if facts is not None else ()
+    fit = enough_for(facts.size - facts.ended(now_ms)) if facts is not None else ()
     facts_shown = [
         Fact(label="Kept", value=str(made.kept)),
         Fact(label="Signed in", value=str(made.renewed)),
@@ -100,7 +82,7 @@ def made_card(run: Run, wish: Wish, made: Made, facts: PoolFacts | None, policy:
     )
 
 
-def status_card(run: Run, listed: Iterable[Listed], policy: MilestonePolicy, requests: int) -> Card:
+def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
     """Every pool of a target with its size, age, tokens and for what it is enough."""
     now_ms, max_age_ms = run.world.clock.now_ms(), run.world.book.thresholds.h.pool_max_age_ms
     pools = list(listed)
@@ -112,7 +94,7 @@ def status_card(run: Run, listed: Iterable[Listed], policy: MilestonePolicy, req
             continue
         facts = each.facts
         age, fresh = facts.age_ms(now_ms), facts.fresh(now_ms, 0, max_age_ms)
-        fit = enough_for(facts, policy, fresh)
+        fit = enough_for(fresh)
         good = good or bool(fit)
         rows.append(
             (
@@ -123,7 +105,7 @@ def status_card(run: Run, listed: Iterable[Listed], policy: MilestonePolicy, req
                 Cell(text=", ".join(fit) or "none"),
             )
         )
-        sections.append(f"`{each.name}`{each.note}: {_rotations(facts, requests)}")
+        sections.append(f"`{each.name}`{'' if each.made else OWN}: {_rotations(facts, requests)}")
     target = run.target.name
     title = (
         f"{len(pools)} chat auth pool{'' if len(pools) == 1 else 's'} of {target}" if pools else f"No pool of {target}"

@@ -25,7 +25,7 @@ MOST = 50
 
 
 class JudgeArgs(Args):
-    kind: Literal["snapshot", "probe", "drill", "gate", "signals"]
+    kind: Literal["snapshot", "probe", "drill", "gate", "milestone", "signals"]
     """What the files are."""
     file: str
     """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
@@ -109,6 +109,13 @@ def _gate(files: Files, book: Book) -> dict[str, Any]:
     }
 
 
+def _milestone(files: Files, book: Book) -> dict[str, Any]:
+    """A milestone-gate report with the files that it names; or a drill report and the snapshots around it."""
+    from bot.milestone.again import again
+
+    return again(files)
+
+
 def _signals(files: Files, book: Book) -> dict[str, Any]:
     from playbooks.ranking import rank
 
@@ -120,6 +127,7 @@ KINDS: Mapping[str, Callable[[Files, Book], dict[str, Any]]] = {
     "probe": _probe,
     "drill": _drill,
     "gate": _gate,
+    "milestone": _milestone,
     "signals": _signals,
 }
 

@@ -12,7 +12,7 @@ from bot.config import origin_of
 
 if TYPE_CHECKING:
     from bot.authpool.maker import Wish
-    from bot.authpool.shown import Listed
+    from bot.authpool.pools import Listed
     from bot.run import Run
 
 MODEL = "moonshotai/kimi-k2.5"
@@ -87,7 +87,6 @@ async def _run(run: Run, args: PoolArgs) -> Outcome:
     from bot.authpool import maker, shown
     from bot.authpool.entries import looked_at
     from bot.course import Course
-    from slo.policy import MilestonePolicy, load
     from slo.verdict import Verdict
 
     password = _checked(run, args)
@@ -100,7 +99,7 @@ async def _run(run: Run, args: PoolArgs) -> Outcome:
         file = run.world.config.artifact_dir / wish.name
         found = await asyncio.to_thread(looked_at, run.target, file)
     facts = found if not isinstance(found, str) else None
-    card = shown.made_card(run, wish, made, facts, load(MilestonePolicy))
+    card = shown.made_card(run, wish, made, facts)
     whole = len(made.users) == wish.count
     data: dict[str, Any] = {
         "artifact": wish.name if made.artifact is not None else None,
@@ -182,49 +181,29 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
 
     from bot.authpool import shown
     from bot.run import done
-    from slo.policy import MilestonePolicy, load
 
     pools = await _pools(run, args.file)
     requests = shown.streams_of(args.milestone)
-    card = await asyncio.to_thread(shown.status_card, run, pools, load(MilestonePolicy), requests)
+    card = await asyncio.to_thread(shown.status_card, run, pools, requests)
     now_ms = run.world.clock.now_ms()
     return done(card, pools={each.name: shown.data_of(each.facts, now_ms) for each in pools})
 
 
 async def _pools(run: Run, name: str | None) -> list[Listed]:
-    """The named pool; else the target's own and those that were made for it, the newest first."""
+    """The named pool; else all of the target."""
     import asyncio
 
     from bot.authpool.entries import looked_at
-    from bot.authpool.shown import Listed
+    from bot.authpool.maker import own
+    from bot.authpool.pools import Listed, of_target
     from bot.drilling import inside_artifacts
-    from bot.store import artifacts
 
-    config, target = run.world.config, run.target
-    if name is not None:
-        from bot.authpool.maker import own
-
-        file = inside_artifacts(config, name)
-        await own(run, file.name)
-        found = await asyncio.to_thread(looked_at, target, file)
-        return [Listed(file.name, found)] if found is not None else []
-    pools: list[Listed] = []
-    mine = await asyncio.to_thread(looked_at, target, None)
-    if mine is not None:
-        path = target.chat_pool_file
-        pools.append(
-            Listed(
-                mine.name if not isinstance(mine, str) else path.name if path else "pool", mine, " (the target's own)"
-            )
-        )
-    rows = await run.world.store.read(lambda conn: artifacts.listing(conn, "pool", target.name, limit=5))
-    for row in rows:
-        file = config.artifact_dir / row.name
-        if file.is_file() and (target.chat_pool_file is None or file.resolve() != target.chat_pool_file.resolve()):
-            found = await asyncio.to_thread(looked_at, target, file)
-            if found is not None:
-                pools.append(Listed(row.name, found))
-    return pools
+    if name is None:
+        return await of_target(run)
+    file = inside_artifacts(run.world.config, name)
+    await own(run, file.name)
+    found = await asyncio.to_thread(looked_at, run.target, file)
+    return [Listed(file.name, found)] if found is not None else []
 
 
 COMMANDS = (

@@ -170,7 +170,7 @@ def _streams(wish: Asked, drill: DrillReport | None) -> dict[str, int | None]:
     ours = drill.honest.scenario(CHAT) if drill is not None and drill.honest is not None else None
     held = ours.held if ours is not None else None
     return {
-        "streams_wanted": plan.streams if plan is not None else None,
+        "streams_wanted": judge.wanted_streams(wish.args.milestone, wish.rules) or None,
         "streams_planned": chat.streams if chat is not None else None,
         "streams_held": held.open_p5 if held is not None else None,
         "sustained_ms": held.sustain_ms if held is not None else None,

@@ -9,12 +9,12 @@ from bot.card import Attachment, Button, Card, Fact, Table
 from bot.drill_views import stages_attachment
 from bot.gatecard import Row
 from bot.milestone import ladder
+from bot.milestone.sent import load_of
 from bot.redact import inert
 from bot.views import duration, number, verdict_tone
-from playbooks.milestone_knobs import Advice, Load, advise
+from playbooks.milestone_knobs import Advice, advise
 from slo.authpool import COVERAGE, FRESH, SIZE
 from slo.milestone_report import near
-from slo.scenarios import CHAT
 from slo.verdict import SNAPSHOT, Verdict
 
 if TYPE_CHECKING:
@@ -74,21 +74,8 @@ def advice_of(wish: Asked, found: Gathered, made: Made) -> tuple[Advice, ...]:
     red = {check.name for check in made.judged.failed}
     red |= {check.name for check in made.judged.undecided if check.name in _POOL}
     now = found.after.snapshot if found.after is not None else None
-    return advise(red, now, _load(found), wish.rules.pool.min_auth_pool_size)
-
-
-def _load(found: Gathered) -> Load | None:
-    report = found.drilled.report if found.drilled is not None else None
-    ours = report.honest.scenario(CHAT) if report is not None and report.honest is not None else None
-    if ours is None or ours.pooled is None or found.pool is None or found.plan is None:
-        return None
-    everything = ours.stages
-    return Load(
-        users=found.pool.size,
-        chats=sum(stage.sent for stage in everything),
-        took_ms=max(found.plan.duration_ms, sum(stage.wall_ms for stage in everything)),
-        refused=sum(stage.statuses.get("429", 0) for stage in everything),
-    )
+    sent = load_of(found.drilled.report) if found.drilled is not None else None
+    return advise(red, now, sent, wish.rules.pool.min_auth_pool_size)
 
 
 def _lead(run: Run, found: Gathered, made: Made) -> str:
