@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from bot.store import cases
 from bot.store.cases import Case, State
 from playbooks.lines import Line, parse
 from slo.policy import Baseline, load
+from slo.profiles import MILESTONES
 from slo.scenarios import CHAT
 from slo.verdict import Verdict
 
@@ -103,6 +104,8 @@ async def ask(run: Run, args: CeilingArgs) -> tuple[Case, Card]:
         raise Unknown(
             f"This drill needs no approval: it is within the ceilings of {target.name}.", then=drill_line(run, args)
         )
+    gate = milestone_line(run, args)
+    also = (f"Or inside its gate: `/sendcat {gate}`",) if gate is not None else ()
     streams = max((item.streams.streams for item in plan.scenarios if item.streams), default=0)
     subject = f"{plan.profile} drill with {streams:,} open streams" if streams else f"{plan.profile} drill"
     card = Card(
@@ -116,7 +119,7 @@ async def ask(run: Run, args: CeilingArgs) -> tuple[Case, Card]:
             Fact(label="Requests at most", value=_beside(ceilings.requests, target.limits.requests)),
             Fact(label="Chat users", value=str(plan.pool_size or _users(plan))),
         ),
-        sections=(f"Approved, it is started with the decision's id: `/sendcat {drill_line(run, args)}`",),
+        sections=(f"Approved, it is started with the decision's id: `/sendcat {drill_line(run, args)}`", *also),
     )
     case = await run.world.store.write(
         lambda tx: cases.new(
@@ -152,8 +155,11 @@ async def changed(run: Run, case: Case) -> str | None:
     return None
 
 
-async def approved(run: Run, args: DrillArgs) -> Approved | None:
-    """The ceilings that ``--approval`` raises; None without the flag. Raises `Refused` when it does not hold."""
+async def approved(run: Run, args: DrillArgs, flags: Mapping[str, str] | None = None) -> Approved | None:
+    """The ceilings that ``--approval`` raises; None without the flag. Raises `Refused` when it does not hold.
+
+    ``flags`` are the drill's where another command runs it; else those of the line.
+    """
     from bot.measure import Approved
 
     if args.approval is None:
@@ -165,7 +171,7 @@ async def approved(run: Run, args: DrillArgs) -> Approved | None:
         raise Refused(
             f"{args.approval} does not allow this drill: {why}.",
             rule="an approval is bound to the exact drill, target and policy (R10)",
-            then=ceiling_line(run),
+            then=ceiling_line(run, flags),
         )
     return Approved(decision=args.approval, ceilings=Ceilings(**case.binding["ceilings"]))
 
@@ -185,18 +191,43 @@ async def _invalid(run: Run, case: Case | None, args: DrillArgs) -> str | None:
 
 
 @contextmanager
-def asking(run: Run) -> Iterator[None]:
+def asking(run: Run, flags: Mapping[str, str] | None = None) -> Iterator[None]:
     """A drill that is above an approvable ceiling is refused with the line by which it is asked for."""
     try:
         yield
     except AboveCeiling as no:
-        raise Refused(no.what, rule=no.rule, then=ceiling_line(run)) from None
+        raise Refused(no.what, rule=no.rule, then=ceiling_line(run, flags)) from None
 
 
-def ceiling_line(run: Run) -> str:
-    """The line that asks for the drill of this run."""
-    flags = {name: value for name, value in parse(run.op.line).flags.items() if name not in ("approval", "reason")}
-    return Line("drill", ("ceiling",), {**flags, "target": run.target.name, "reason": "why"}).text
+def ceiling_line(run: Run, flags: Mapping[str, str] | None = None) -> str:
+    """The line that asks for the drill of this run; ``flags`` are the drill's where another command runs it."""
+    given = parse(run.op.line).flags if flags is None else flags
+    kept = {name: value for name, value in given.items() if name not in ("approval", "reason")}
+    return Line("drill", ("ceiling",), {**kept, "target": run.target.name, "reason": "why"}).text
+
+
+def flags_of(args: DrillArgs) -> dict[str, str]:
+    """The flags that make exactly this drill when they are typed: those that are not at their defaults."""
+    kept = {}
+    for name, info in DrillArgs.model_fields.items():
+        value = getattr(args, name)
+        if value != info.default:
+            kept[name.replace("_", "-")] = str(value).lower() if isinstance(value, bool) else str(value)
+    return kept
+
+
+def drill_text(run: Run, args: DrillArgs) -> str:
+    """The drill as a line to type."""
+    return Line("drill", (), {**flags_of(args), "target": run.target.name}).text
+
+
+def milestone_line(run: Run, args: DrillArgs) -> str | None:
+    """The milestone gate that runs exactly this drill, where there is one: a milestone's profile, chat alone."""
+    if args.chosen not in MILESTONES or args.chosen_scenarios != (CHAT,) or args.mode != "open":
+        return None
+    kept = {name: value for name, value in flags_of(args).items() if name not in ("profile", "scenarios", "reason")}
+    flags = {"milestone": args.profile, **kept, "target": run.target.name, "approval": args.approval or "d-N"}
+    return Line("milestone-gate", (), flags).text
 
 
 def drill_line(run: Run, args: DrillArgs) -> str:

@@ -100,6 +100,8 @@ class Target(_Frozen):
     chat_pool_file: Path | None = None
     chat_pool_env: str | None = None
     """A variable that holds the pool itself, as JSON; it wins over the file."""
+    loadtest_password_env: str | None = None
+    """A variable that holds the password of the load-test users, with which `pool` signs them in and up."""
     practice_key_env: str | None = None
     """Key of a practice deployment's control surface, through which a game day weaves a fault in."""
     required_scenarios: tuple[Literal["gmail_push_webhook", "whatsapp_webhook", "chat_stream_http"], ...] = SCENARIOS  # type: ignore[assignment]
@@ -110,6 +112,7 @@ class Target(_Frozen):
     whatsapp_secret: SecretStr | None = Field(default=None, exclude=True)
     chat_token: SecretStr | None = Field(default=None, exclude=True)
     chat_pool: SecretStr | None = Field(default=None, exclude=True)
+    loadtest_password: SecretStr | None = Field(default=None, exclude=True)
     practice_key: SecretStr | None = Field(default=None, exclude=True)
     """Secrets, resolved from the named variables when the configuration is built."""
 
@@ -307,7 +310,7 @@ class Config(_Frozen):
         held: list[SecretStr | None] = [self.slack.bot_token, self.slack.app_token, self.slack.signing_secret]
         for target in self.target.values():
             held += [target.deploy_key, target.gmail_token, target.whatsapp_secret, target.chat_token]
-            held.append(target.practice_key)
+            held += [target.loadtest_password, target.practice_key]
         held += [self.sentry.token, self.github.token, *(provider.key for provider in self.providers.values())]
         return tuple(s.get_secret_value() for s in held if s is not None)
 
@@ -383,6 +386,7 @@ _TARGET_SECRETS = {
     "whatsapp_secret": None,
     "chat_token": None,
     "chat_pool": None,
+    "loadtest_password": None,
     "practice_key": None,
 }
 _ORIGINAL = {
@@ -390,6 +394,7 @@ _ORIGINAL = {
     "whatsapp_secret_env": "WHATSAPP_APP_SECRET",
     "chat_token_env": "RELIABILITY_AUTH_TOKEN",
     "chat_pool_env": "RELIABILITY_CHAT_AUTH_POOL_JSON",
+    "loadtest_password_env": "RELIABILITY_LOADTEST_PASSWORD",
 }
 """The original's variables. They say of which deployment they are by nothing, so only a file with one target reads
 them without naming them (safety.md, R15)."""

@@ -76,7 +76,14 @@ MANNERS: Mapping[Kind, Manner] = {
         announced=True,
         no_when_blocked=True,
     ),
-    "milestone": Manner("milestone gate", "approve", "reject", command="milestone"),
+    "milestone": Manner(
+        "milestone gate",
+        "approve",
+        "reject",
+        command="milestone-gate",
+        blocked="promotion stays blocked",
+        holds_ms=30 * DAY_MS,
+    ),
     # A decision about a programme: nothing here is urgent (playbook G), and it stands until the next check.
     "region": Manner(
         "region decision",

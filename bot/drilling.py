@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BASE_URL = ("RELIABILITY_BASE_URL", "CONVEX_SITE_URL", "VITE_CONVEX_SITE_URL")
 """The original's variables for the site address, first one found."""
 
+AS_WRITTEN = Path(".output/reliability")
+"""The artifact directory as the runbook writes it."""
+
 VARIABLES: Mapping[str, tuple[str, ...]] = {
     "base-url": BASE_URL,
     "chat-rotation-mode": ("RELIABILITY_CHAT_ROTATION_MODE",),
@@ -187,10 +190,13 @@ def _names(value: str) -> list[str]:
 def inside_artifacts(config: Config, name: str) -> Path:
     """A file flag: a name inside the artifact directory, with or without the directory before it.
 
-    Raises `Refused` for a place outside of it, `Unknown` when there is no such file (INTERFACES.md, section 1).
+    The runbook's own name of that directory, ``.output/reliability/``, means it wherever it lies. Raises `Refused` for
+    a place outside of it, `Unknown` when there is no such file (INTERFACES.md, section 1).
     """
     folder = config.artifact_dir.resolve()
     given = Path(name)
+    if given.parent == AS_WRITTEN:
+        given = Path(given.name)
     for path in (given, folder / given):
         found = path.resolve()
         if found.parent == folder and found.is_file():

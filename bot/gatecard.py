@@ -56,6 +56,16 @@ _SHORT = {
     "tool_jobs_oldest_queued_age": "oldest queued",
     "tool_jobs_oldest_running_age": "oldest running",
     "threshold_burn": "threshold burn",
+    "p95_completion_latency": "p95 completion",
+    "p95_first_token_latency": "p95 first token",
+    "429_rate": "429",
+    "open_streams": "streams open",
+    "chat_auth_pool_size": "pool size",
+    "chat_pool_unique_coverage": "pool used",
+    "chat_pool_fresh": "pool tokens",
+    "sustained_open_circuits": "circuits held open",
+    "oldest_queued_job_age": "oldest queued",
+    "oldest_running_job_age": "oldest running",
     "chat_options_cors": "CORS",
     "chat_requires_auth": "needs login",
 }
@@ -91,12 +101,13 @@ def table(every: tuple[Row, ...], last: str | None) -> Table:
     caption = f"{left} more check{'' if left == 1 else 's'} in the thread" if left else ""
     return Table(
         columns=("Check", "Value", "Limit", f"Against {inert(last, 20)}" if last else "Last", "Evidence"),
-        rows=tuple(_cells(row) for row in chosen),
+        rows=tuple(cells(row) for row in chosen),
         caption=caption,
     )
 
 
-def _cells(row: Row) -> tuple[Cell, ...]:
+def cells(row: Row) -> tuple[Cell, ...]:
+    """One row of the table."""
     check = row.check
     tone = Tone.WARN if near(check) else verdict_tone(check.verdict)
     return (

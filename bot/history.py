@@ -16,6 +16,7 @@ from bot.errors import Broken
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
 from bot.world import World
+from slo.artifacts import MilestoneReport
 from slo.errors import SloError
 from slo.gate_report import GateReport
 from slo.reports import DrillReport
@@ -50,6 +51,11 @@ async def drills(world: World, target: str, profile: str, most: int) -> tuple[tu
 async def gates(world: World, target: str, most: int = 20) -> tuple[tuple[Artifact, GateReport], ...]:
     """The last gates of a target, newest first."""
     return await _newest(world, "gate", target, most, GateReport.parse)
+
+
+async def milestones(world: World, target: str, most: int = 20) -> tuple[tuple[Artifact, MilestoneReport], ...]:
+    """The last milestone gates of a target, newest first."""
+    return await _newest(world, "milestone", target, most, MilestoneReport.parse)
 
 
 async def _newest(

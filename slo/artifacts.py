@@ -16,6 +16,13 @@ from slo.verdict import Check, Judgement, Verdict
 from slo.wire import Count, Millis, Number, Wire
 
 
+class FileRef(Wire):
+    """An artifact by name and sha256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
 class Decided(Wire):
     """Ours: the verdict, what it rests on, and what the original's rule says of the same run."""
 
@@ -190,14 +197,46 @@ class MilestoneSnapshotChecks(Wire):
     open_circuits: tuple[dict[str, Any], ...] = ()
 
 
-class MilestoneHonest(Decided):
-    """How much of the milestone was really held: streams open at once, and for how long."""
+class MilestoneScale(Wire):
+    """How the chat scenario was scaled; the original's artifact does not say (weakness 22)."""
 
+    load: Number = 1
+    concurrency: Number = 1
+    duration: Number = 1
+    original_workers: bool = False
+
+
+class MilestoneHonest(Decided):
+    """Ours: how much of the milestone was really held, and every file that the verdict rests on.
+
+    `evidence` has before, after and drill; what was not made is absent, and `not_done` says why. `availability` is the
+    share of good streams beside the milestone's target, shown and not decided on: it is meant over the soak.
+    """
+
+    release: str | None = None
+    commit: str | None = None
+    judged_at: Millis | None = None
     streams_planned: Count | None = None
     streams_wanted: Count | None = None
+    streams_held: Count | None = None
     sustained_ms: Millis | None = None
     soak_ms: Millis | None = None
+    scale: MilestoneScale = MilestoneScale()
+    approval: str | None = None
+    """The decision that allowed a load above the ceilings."""
+    pool_name: str | None = None
     pool_age_ms: Millis | None = None
+    availability: Number | None = None
+    availability_target: Number | None = None
+    warnings: tuple[str, ...] = ()
+    blocked: str = ""
+    not_done: tuple[str, ...] = ()
+    effective_limit: Count | None = None
+    evidence: dict[str, FileRef] = Field(default_factory=dict)
+    policies: dict[str, str] = Field(default_factory=dict)
+    """File name of each policy, and the digest of what it says."""
+    configuration: str = ""
+    """Digest of the deployment's effective configuration in the snapshot that decided."""
 
 
 class MilestoneReport(Artifact):

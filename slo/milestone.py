@@ -16,6 +16,7 @@ from slo.artifacts import MilestoneCheck, MilestoneScenario, MilestoneSnapshotCh
 from slo.drill import SCENARIO_RAN, STREAMS_HELD, ending
 from slo.measure import evidence, five_xx, to_fixed, two_xx, unknown
 from slo.policy import Milestone, Ownership
+from slo.profiles import MILESTONES
 from slo.profiles import profile as find_profile
 from slo.reports import DrillReport, HonestStage, MeasuredScenario
 from slo.scenarios import CHAT, endpoint
@@ -23,6 +24,8 @@ from slo.snapshot import SERVER_MAX_LIMIT, Circuit, Snapshot
 from slo.verdict import SNAPSHOT, Check, Comparison, Judgement, Owner, Unit, Verdict, sum_up
 from slo.verdict import judge as check
 
+ORDER = MILESTONES
+"""Promotion only from one to the next (section 13)."""
 AVAILABILITY = MappingProxyType({"m1_1k": 0.995, "m2_5k": 0.999, "m3_20k": 0.9995})
 """Targets of section 13, over the documented soak; shown, since a sustain of minutes cannot prove them."""
 ALLOWED = (200, 401, 429, 503)
@@ -42,24 +45,30 @@ def judge(
     now_ms: int,
     before: Snapshot | None = None,
     limit: int = SERVER_MAX_LIMIT,
+    pool: Sequence[Check] = (),
+    not_run: str = "",
 ) -> Judgement:
     """The verdict of milestone `name` at `now_ms` (ms UTC).
 
     What is None was not done: INCOMPLETE. `before` is the snapshot from before the drill: with it, a circuit
-    that stayed open throughout is seen even when it was tested again and again.
+    that stayed open throughout is seen even when it was tested again and again. `pool` are the checks that were made
+    before anything was sent (`slo.authpool`); those that the drill repeats count as measured there. `not_run` says why
+    there was no drill.
     """
     checks: list[Check] = []
     also: list[Verdict] = []
     reasons: list[str] = []
     for scenario in rules.required_scenarios:
-        checks.extend(_scenario(name, scenario, rules, drill, ownership))
+        checks.extend(_scenario(name, scenario, rules, drill, ownership, not_run))
+    measured = {item.name for item in checks}
+    checks.extend(item for item in pool if item.name not in measured)
     if drill is not None and drill.honest is not None:
         verdicts, why = ending(drill.honest.ended, drill.honest.generator.bottleneck)
         also += verdicts
         reasons += [why] if why else []
     if after is None:
         also.append(Verdict.INCOMPLETE)
-        reasons.append("no snapshot after the drill")
+        reasons.append("no snapshot after the drill" if drill is not None else not_run or "no drill and no snapshot")
     else:
         checks.extend(_snapshot(rules, after, before, ownership, limit))
         if why := posture.stale(after, now_ms):
@@ -72,7 +81,7 @@ def judge(
 
 
 def _scenario(
-    name: str, scenario: str, rules: Milestone, drill: DrillReport | None, ownership: Ownership
+    name: str, scenario: str, rules: Milestone, drill: DrillReport | None, ownership: Ownership, not_run: str
 ) -> Sequence[Check]:
     path = endpoint(scenario)
     owner = ownership.owner_of(path)
@@ -80,14 +89,18 @@ def _scenario(
     whole = item if isinstance(item, MeasuredScenario) else None
     ours = drill.honest.scenario(scenario) if drill is not None and drill.honest is not None else None
     if drill is None or (whole is None and (ours is None or ours.pooled is None)):
-        why = "no drill" if drill is None else getattr(ours or item, "reason", "") or "it is not in the report"
+        why = (
+            (not_run or "no drill")
+            if drill is None
+            else getattr(ours or item, "reason", "") or "it is not in the report"
+        )
         return [_not_run(scenario, path, owner, why)]
     pooled = ours.pooled if ours is not None else None
     before = {check.name: check.passed for check in original_scenario(scenario, rules, drill).checks}
     return [
         *_rates(rules, whole, pooled, path, owner, before),
         *_pool(rules, drill, whole, path, owner, before),
-        _scale(name, drill, path, owner),
+        *_scale(name, rules, drill, path, owner),
     ]
 
 
@@ -193,13 +206,18 @@ def _pool(
     ]
 
 
-def _scale(name: str, drill: DrillReport, path: str, owner: Owner) -> Check:
-    """Whether as many streams were open as the milestone is named after: fewer prove less, and pass nothing."""
-    wanted, held = streams(name, drill)
+def _scale(name: str, rules: Milestone, drill: DrillReport, path: str, owner: Owner) -> Sequence[Check]:
+    """Whether as many streams were open as the milestone is named after: fewer prove less, and pass nothing.
+
+    A milestone of somebody's own policy that is named after no number of streams is not asked for them.
+    """
+    wanted, held = streams(name, rules, drill)
+    if not wanted:
+        return ()
     least = math.ceil(STREAMS_HELD * wanted)
     made = check("open_streams", held, least, scope=path, unit="count", comparison=">=", owner=owner)
     if made.verdict is Verdict.PASS:
-        return made
+        return (made,)
     ours = drill.honest.scenario(CHAT) if drill.honest is not None else None
     if ours is None or ours.held is None:
         why = "workers were held, not streams"
@@ -207,18 +225,23 @@ def _scale(name: str, drill: DrillReport, path: str, owner: Owner) -> Check:
         why = f"scaled: {ours.held.planned:,} streams stand for {wanted:,}"
     else:
         why = f"{held if held is not None else 'none'} of {wanted:,} streams were held open"
-    return made.model_copy(update={"verdict": Verdict.INCOMPLETE, "value": None, "reason": why})
+    return (made.model_copy(update={"verdict": Verdict.INCOMPLETE, "value": None, "reason": why}),)
 
 
-def streams(name: str, drill: DrillReport) -> tuple[int, int | None]:
-    """Streams that the milestone means, and those open in all but the worst twentieth of the time (None: unknown).
+def wanted_streams(name: str, rules: Milestone) -> int:
+    """Streams that a milestone means: by its name, and by its profile when a policy of somebody's own has another.
 
     Raises `UnknownProfile`.
     """
-    plan = find_profile(name).streams
+    plans = [find_profile(rules.profile).streams, *([find_profile(name).streams] if name in MILESTONES else [])]
+    return max((plan.streams for plan in plans if plan is not None), default=0)
+
+
+def streams(name: str, rules: Milestone, drill: DrillReport) -> tuple[int, int | None]:
+    """Streams that the milestone means, and those open in all but the worst twentieth of the time (None: unknown)."""
     ours = drill.honest.scenario(CHAT) if drill.honest is not None else None
     held = ours.held.open_p5 if ours is not None and ours.held is not None else None
-    return (plan.streams if plan is not None else 0), held
+    return wanted_streams(name, rules), held
 
 
 # Ours: the snapshot
@@ -286,12 +309,17 @@ def sustained_open(after: Snapshot, for_ms: int, before: Snapshot | None = None)
 # The original's rule and artifact
 
 
+def missing_scenario(scenario: str) -> MilestoneScenario:
+    """A required scenario that was skipped or is not in the report."""
+    missing = MilestoneCheck(name="scenario_present", passed=False, actual="missing", threshold="required")
+    return MilestoneScenario(scenario=scenario, passed=False, checks=(missing,))
+
+
 def original_scenario(scenario: str, rules: Milestone, drill: DrillReport) -> MilestoneScenario:
     """One of `scenarioChecks`: rates over responses (at least 1), rounded to four decimals for display."""
     item = drill.scenario(scenario)
     if not isinstance(item, MeasuredScenario):
-        missing = MilestoneCheck(name="scenario_present", passed=False, actual="missing", threshold="required")
-        return MilestoneScenario(scenario=scenario, passed=False, checks=(missing,))
+        return missing_scenario(scenario)
     summary, slo = item.summary, rules.slo
     responses = max(1, sum(summary.statuses.values()))
     errors = sum(summary.errors.values()) / max(1, summary.total_requests)

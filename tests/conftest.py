@@ -147,6 +147,8 @@ def config_for(
         gmail_token=sendcat.gmail_token,
         whatsapp_secret=sendcat.whatsapp_secret,
         pool_file=pool,
+        app_url=sendcat.app_url,
+        loadtest_password=sendcat.loadtest_password,
     )
     workspace = None
     if slack is not None:

@@ -25,7 +25,7 @@ MOST = 50
 
 
 class JudgeArgs(Args):
-    kind: Literal["snapshot", "probe", "drill", "gate", "canary", "region", "signals"]
+    kind: Literal["snapshot", "probe", "drill", "gate", "canary", "region", "milestone", "signals"]
     """What the files are."""
     file: str
     """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
@@ -137,6 +137,13 @@ def _region(files: Files, book: Book) -> dict[str, Any]:
     return again.judge(files)
 
 
+def _milestone(files: Files, book: Book) -> dict[str, Any]:
+    """A milestone-gate report with the files that it names; or a drill report and the snapshots around it."""
+    from bot.milestone.again import again
+
+    return again(files)
+
+
 def _signals(files: Files, book: Book) -> dict[str, Any]:
     from playbooks.ranking import rank
 
@@ -150,6 +157,7 @@ KINDS: Mapping[str, Callable[[Files, Book], dict[str, Any]]] = {
     "gate": _gate,
     "canary": _canary,
     "region": _region,
+    "milestone": _milestone,
     "signals": _signals,
 }
 

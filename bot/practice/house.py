@@ -45,6 +45,9 @@ class Deployment(_Frozen):
     gmail_token: str
     whatsapp_secret: str
     pool_file: Path
+    app_url: str = ""
+    """Where the app listens, which signs pool users in; empty: nowhere."""
+    loadtest_password: str = ""
 
 
 class Workspace(_Frozen):
@@ -106,6 +109,7 @@ def practice_config(run: RunFile, state_dir: Path = STATE_DIR) -> Config:
             f"{prefix}_GMAIL": place.gmail_token,
             f"{prefix}_WHATSAPP": place.whatsapp_secret,
             f"{prefix}_CONTROL": place.control_key,
+            f"{prefix}_LOADTEST": place.loadtest_password,
         }
         targets[name] = {
             "environment": "practice",
@@ -116,6 +120,8 @@ def practice_config(run: RunFile, state_dir: Path = STATE_DIR) -> Config:
             "whatsapp_secret_env": f"{prefix}_WHATSAPP",
             "practice_key_env": f"{prefix}_CONTROL",
             "chat_pool_file": place.pool_file,
+            "loadtest_password_env": f"{prefix}_LOADTEST",
+            **({"app_url": place.app_url} if place.app_url else {}),
         }
     slack: dict[str, object] = {
         "incident_channels": ["C0INC"],
@@ -208,6 +214,8 @@ async def keep_house(
             gmail_token=sendcat.gmail_token,
             whatsapp_secret=sendcat.whatsapp_secret,
             pool_file=pool_file,
+            app_url=sendcat.app_url,
+            loadtest_password=sendcat.loadtest_password,
         )
     outside = Outside(sendcats[0])
     await outside.start()

@@ -21,6 +21,7 @@ from bot.slack.blocks import Message, render, render_attachment
 from bot.slack.courier import Courier, Outcome
 from bot.slack.pace import RESERVE, Pace
 from bot.store import outbox, pins
+from bot.store.artifacts import holds_secrets
 from bot.store.database import Store
 from bot.store.outbox import Letter
 from bot.store.pins import Pin
@@ -371,9 +372,9 @@ class Poster:
         return float(min(BACKOFF_MAX_S, self._backoff_s * 2.0 ** min(10, max(0, letter.attempts - 1))))
 
     def _artifact(self, name: str) -> Path | None:
-        """A file inside the artifact directory, or None: names come from cards, never paths."""
+        """A file inside the artifact directory, or None: names come from cards, never paths; pools stay here (R36)."""
         path = (self._artifacts / name).resolve()
-        inside = path.is_relative_to(self._artifacts.resolve())
+        inside = path.is_relative_to(self._artifacts.resolve()) and not holds_secrets(path.name)
         return path if inside and path.is_file() else None
 
 

@@ -24,7 +24,14 @@ _REISSUED = "release-passport-"
 """A passport is issued anew at each look; every version keeps its own row."""
 _GROWING = re.compile(r"checklist-i-[0-9]+\.(?:md|json)")
 """The report of an incident, which is written anew as long as people work on its checklist."""
+_POOL = re.compile(r"chat-auth-pool-[A-Za-z0-9._-]{1,160}\.json")
+"""A pool grows user by user, and its tokens are renewed; it holds live credentials and never leaves the machine."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def holds_secrets(name: str) -> bool:
+    """Whether a file of this name holds credentials: it is written 0600, and never sent or attached (R36)."""
+    return _POOL.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def _place(directory: Path, name: str, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if name in FIXED or name.startswith(_REISSUED) or _GROWING.fullmatch(name):
+        if name in FIXED or name.startswith(_REISSUED) or _GROWING.fullmatch(name) or holds_secrets(name):
             os.replace(draft, final)
         else:
             _name_once(draft, final)

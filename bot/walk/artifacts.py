@@ -25,7 +25,8 @@ async def newest(made: Look, pattern: str) -> tuple[Finding, ...]:
     found = await latest(made.run, kind)
     if found is None:
         return (Finding(f"{name}: there is none yet", "unknown"),)
-    return (Finding(f"{found.name}: {_verdict(made.run, found)}, sha256 {found.sha256[:12]}"),)
+    more = made.gate.lines() if kind == "milestone" and made.gate is not None else ()
+    return (Finding(f"{found.name}: {_verdict(made.run, found)}, sha256 {found.sha256[:12]}"), *more)
 
 
 async def latest(run: Run, kind: str) -> Artifact | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from bot.errors import SendcatError, Unreachable
+from bot.errors import Unreachable
 from bot.redact import inert
 from playbooks.facts import CachedAnswer
 from playbooks.findings import Finding, circuit
@@ -79,28 +79,27 @@ async def failover(look: Look) -> tuple[Finding, ...]:
 
 
 async def pool(look: Look) -> tuple[Finding, ...]:
-    """The chat auth pool file: there, readable, its size and age (playbook H, action 1)."""
-    from bot.sendcat import load as engine
-    from slo.policy import MilestonePolicy, load
+    """The chat auth pools: there, readable, size, tokens that hold, and for what enough (playbook H, action 1)."""
+    from bot.authpool.pools import enough_for, of_target
 
-    path = look.run.target.chat_pool_file
-    if path is None:
-        return (Finding("no pool file: set chat_pool_file under the target in sendcat.toml", "bad"),)
-    try:
-        users = (await asyncio.to_thread(engine.drill_secrets, look.run.target)).chat_users
-        written_s = (await asyncio.to_thread(path.stat)).st_mtime
-    except (SendcatError, OSError) as error:
-        return (Finding(f"{path.name} cannot be used: {inert(error, 160)}", "bad"),)
-    seconds = look.run.world.clock.now_ms() / 1000 - written_s
-    oldest = look.run.world.book.thresholds.h.pool_max_age_ms / 60_000
-    fresh = seconds / 60 <= oldest
-    milestones = load(MilestonePolicy).milestones
-    needs = ", ".join(f"{name} {milestone.pool.min_auth_pool_size}" for name, milestone in milestones.items())
-    note = "" if fresh else f": older than {oldest:.0f} min, tokens may have expired"
-    return (
-        Finding(f"{path.name}: {len(users)} users, {seconds / 60:.0f} min old{note}", "ok" if fresh else "warn"),
-        Finding(f"users needed: {needs}"),
-    )
+    run = look.run
+    pools = await of_target(run)
+    if not pools:
+        return (Finding("no chat auth pool: `sendcat pool` makes one".replace("`", ""), "bad"),)
+    now_ms, max_age_ms = run.world.clock.now_ms(), run.world.book.thresholds.h.pool_max_age_ms
+    found = []
+    for each in pools:
+        if isinstance(each.facts, str):
+            found.append(Finding(f"{each.name} cannot be used: {inert(each.facts, 160)}", "bad"))
+            continue
+        facts = each.facts
+        fresh, age = facts.fresh(now_ms, 0, max_age_ms), facts.age_ms(now_ms)
+        fit = enough_for(fresh)
+        old = "" if age is None else f", {age / 60_000:.0f} min old"
+        holds = "" if fresh == facts.size else f", {facts.size - fresh} of them with a token that has ended or may have"
+        words = f"{inert(each.name, 80)}: {facts.size} users{old}{holds}; enough for {', '.join(fit) or 'no milestone'}"
+        found.append(Finding(words, "ok" if fit and not holds else "warn" if fit else "bad"))
+    return tuple(found)
 
 
 async def provider_status(look: Look) -> tuple[Finding, ...]:

@@ -91,9 +91,11 @@ def picture(made: Look) -> dict[str, Any]:
     found, offers = dict(made.found), {}
     for action in made.page.steps:
         if action.kind is StepKind.CHANGE:
-            ranges, proposed = proposals.of_step(action, signal, made.now)
+            ranges, proposed = proposals.of_step(action, signal, made.now, made.gate)
             found[action.number] = (*found.get(action.number, ()), *ranges)
             offers[action.number] = [{"label": offer.label, "line": offer.line} for offer in proposed]
+        elif action.kind is StepKind.RUN and made.gate is not None:
+            offers[action.number] = [{"label": f"Run {made.gate.wish.milestone}", "line": made.gate.line}]
         elif action.kind is StepKind.MUTATE:
             offers[action.number] = list(_changes(made, action))
     return {

@@ -19,6 +19,7 @@ from slo.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from bot.walk.milestone import Gate
 
 EARLIER_MS = (5_000, 15 * 60_000)
 """An earlier look counts as the first of two when its age is between these (Runbook, playbook C, action 1)."""
@@ -39,6 +40,8 @@ class Look:
     signals: tuple[Signal, ...]
     artifact: str
     posture: tuple[Fact, ...]
+    gate: Gate | None = None
+    """Playbook H: the milestone that is next."""
     answers: dict[str, Any] = field(default_factory=dict)
     found: dict[int, tuple[Finding, ...]] = field(default_factory=dict)
 
@@ -74,6 +77,12 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
     facts = await measure.facts(run, (*before, looked.snapshot), probe, drill)
     if page.letter == "G":
         facts = await _with_demand(run, facts)
+    gate = None
+    if page.letter == "H":
+        from bot.walk.milestone import gate_of
+
+        gate = await gate_of(run)
+        facts = replace(facts, milestone=gate.wish)
     made = Look(
         run=run,
         page=page,
@@ -81,6 +90,7 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
         signals=judge_signals(facts, run.world.book),
         artifact=looked.artifact,
         posture=posture_facts(looked.snapshot),
+        gate=gate,
     )
     found = await asyncio.gather(*(_step(made, step) for step in page.steps))
     made.found = {step.number: lines for step, lines in zip(page.steps, found, strict=True)}

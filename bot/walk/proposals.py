@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from playbooks.findings import Finding
 from playbooks.knobs import Knob, KnobType, effective
@@ -16,6 +17,9 @@ from playbooks.signals import Signal
 from playbooks.spans import KnobRef
 from playbooks.tuning import Standing, fixed, legal, line_of, shown
 from slo.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from bot.walk.milestone import Gate
 
 SHOWN = 6
 KEPT = {("A", "abusive"): "this is abuse: the limits stay, a higher one lets more of it in"}
@@ -31,8 +35,18 @@ class Offer:
     line: str
 
 
-def of_step(step: Step, signal: Signal | None, now: Snapshot) -> tuple[tuple[Finding, ...], tuple[Offer, ...]]:
-    """The knobs of a step that the signal is about (all of them when it is about none), and what to propose."""
+def of_step(
+    step: Step, signal: Signal | None, now: Snapshot, gate: Gate | None = None
+) -> tuple[tuple[Finding, ...], tuple[Offer, ...]]:
+    """The knobs of a step that the signal is about (all of them when it is about none), and what to propose.
+
+    With a milestone's ``gate``: what its last run failed by says which.
+    """
+    if gate is not None and gate.red():
+        advice = gate.advice(now)
+        lines = tuple(Finding(item.text, "warn") for item in advice)
+        lawful = [Offer(_label(item.line), item.line) for item in advice if item.line]
+        return lines or (Finding("no knob is known for what failed: see the red checks", "unknown"),), tuple(lawful[:2])
     refs = step.all(KnobRef)
     named = list(dict.fromkeys(knob for ref in refs for knob in ref.knobs))
     if signal is not None and (kept := KEPT.get((signal.letter, signal.variant or ""))) is not None:
@@ -47,6 +61,10 @@ def of_step(step: Step, signal: Signal | None, now: Snapshot) -> tuple[tuple[Fin
     offers = [_switch(knob, value, now) for knob, value in wished]
     raised = [] if wished else [_raise(group, now) for group in _together(about or named[:1])]
     return tuple(findings), tuple(offer for offer in (*offers, *raised) if offer is not None)[:2]
+
+
+def _label(line: str) -> str:
+    return f"Propose {line.removeprefix('tune ')}" if line.startswith("tune ") else f"Run {line}"
 
 
 def _concerns(knob: Knob, signal: Signal) -> bool:

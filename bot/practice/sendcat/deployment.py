@@ -52,7 +52,7 @@ class Deployment:
         self.workers = Workers(
             self.agenda, self.environment, self.queue, self.bulkheads, self.calls, self.cache, self.upstreams
         )
-        self.accounts = Accounts(self.ids, seed)
+        self.accounts = Accounts(self.ids, seed, clock.now_ms)
         self.site_delays: list[Callable[[int], float]] = []
         """Extra milliseconds that each webhook request waits, from whoever puts load on the deployment."""
         self.audit: list[Document] = []

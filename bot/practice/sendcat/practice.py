@@ -1,10 +1,11 @@
-"""The practice Sendcat put together: one deployment, its two hosts on loopback, its keys, and its faults."""
+"""The practice Sendcat put together: one deployment, its three hosts on loopback, its keys, and its faults."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
 
+from bot.practice.sendcat.app import App
 from bot.practice.sendcat.clock import PracticeClock
 from bot.practice.sendcat.conduct import CONDUCTS, behave, conduct_of
 from bot.practice.sendcat.control import Control, Option
@@ -22,8 +23,8 @@ class PracticeSendcat:
     """A Sendcat that behaves as the real one, and breaks on request.
 
     ``environment`` is laid over the practice defaults (secrets set, the probe's origin allowed), with which everything
-    is healthy. ``deploy_key`` and ``control_key`` are random when not given. Without `start`, ``api_app`` and
-    ``site_app`` can be used in process.
+    is healthy. ``deploy_key`` and ``control_key`` are random when not given. Without `start`, ``api_app``, ``site_app``
+    and ``app_app`` can be used in process.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class PracticeSendcat:
         self.clock = clock or PracticeClock.real()
         self.gmail_token = secrets.token_hex(16)
         self.whatsapp_secret = secrets.token_hex(16)
+        self.loadtest_password = secrets.token_urlsafe(18)
+        """Password of the pool's users, with which the app lets them in."""
         variables = {
             "ALLOWED_ORIGINS": app_origin,
             "GMAIL_PUBSUB_VERIFY_TOKEN": self.gmail_token,
@@ -63,9 +66,15 @@ class PracticeSendcat:
         self.control_key = control.key
         self.api_app = ConvexHttp(self.deployment, keys, control)
         self.site_app = Site(self.deployment)
+        self.app_app = App(self.deployment)
         now_ms = self.clock.now_ms()
         users = [
-            self.deployment.accounts.sign_up(f"u{number}", f"loadtest-practice-{number:04d}@example.com", now_ms)
+            self.deployment.accounts.sign_up(
+                f"u{number}",
+                f"loadtest-practice-{number:04d}@example.com",
+                now_ms,
+                password=self.loadtest_password,
+            )
             for number in range(1, pool_users + 1)
         ]
         self.pool = [
@@ -79,14 +88,20 @@ class PracticeSendcat:
             for user in users
         ]
         """Entries of a chat auth pool file."""
-        self.api_url = self.site_url = ""
+        self.api_url = self.site_url = self.app_url = ""
+        self._app_origin = app_origin
         self._servers: list[LoopbackServer] = []
 
     async def start(self, host: str = "127.0.0.1", api_port: int = 0, site_port: int = 0) -> None:
-        """Serve both hosts; ``api_url`` and ``site_url`` say where. Port 0 takes a free one."""
+        """Serve the hosts; ``api_url``, ``site_url`` and ``app_url`` say where. Port 0 takes a free one.
+
+        The app's address becomes an allowed origin, as that of the real one is.
+        """
         api, site = LoopbackServer(self.api_app, host, api_port), LoopbackServer(self.site_app, host, site_port)
-        self.api_url, self.site_url = api.url, site.url
-        self._servers = [api, site]
+        app = LoopbackServer(self.app_app, host, 0)
+        self.api_url, self.site_url, self.app_url = api.url, site.url, app.url
+        self.deployment.environment.set("ALLOWED_ORIGINS", f"{self._app_origin},{app.url}")
+        self._servers = [api, site, app]
         for server in self._servers:
             await server.start()
 
