@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.catalog import Catalog
 from bot.commands import (
+    audit,
     breakglass,
     ceiling,
     checklist,
@@ -56,6 +57,7 @@ ALL = (
     *incident.COMMANDS,
     *timeline.COMMANDS,
     *checklist.COMMANDS,
+    *audit.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,

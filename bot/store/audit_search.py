@@ -80,7 +80,14 @@ class Page:
     cut: bool = False
 
 
-def search(conn: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 10) -> Page:
+def search(
+    conn: Connection,
+    wanted: Wanted,
+    *,
+    before: int | None = None,
+    limit: int = 10,
+    slices: Sequence[int] = SLICES,
+) -> Page:
     """One page of the records that fit, newest first; ``before`` is the ``older`` of the page before it."""
     span = _span(conn, wanted)
     if span is None:
@@ -89,7 +96,7 @@ def search(conn: Connection, wanted: Wanted, *, before: int | None = None, limit
     top = min(last + 1, before if before is not None else last + 1)
     lists = sorted(wanted.all_of, key=lambda sources: _frequency(conn, sources, first, top))
     found: list[int] = []
-    for size in SLICES:
+    for size in slices:
         more, top = _slice(conn, lists, wanted, first, top, size, limit + 1 - len(found))
         found += more
         if len(found) > limit:
