@@ -133,6 +133,10 @@ class Offline:
     book: Callable[[], Book]
     state_dir: Path | None
     now_ms: int
+    config: Config | None = None
+    """The configuration here; None on a practice folder, which is its owner's to play with."""
+    account: str = ""
+    """Who types, as the operating system says: ``os:oncall``."""
 
 
 class Args(BaseModel):

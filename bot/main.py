@@ -209,7 +209,7 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     bot = await Bot.lead(config, wait=standby)
     listen()
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
+    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper, notary=bot.world.notary)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
     bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from bot.audit import telling
@@ -17,7 +16,7 @@ from bot.card import Card, Cell, Fact, Table, Tone, when
 from bot.card import who as mention
 from bot.errors import Unknown
 from bot.redact import inert
-from bot.store import audit, audit_search, cases, changes, checkpoints, grants, incidents, ops
+from bot.store import audit, audit_search, cases, changes, checkpoints, glance, grants, incidents, ops
 from bot.store.audit_search import Hit, Source, Wanted
 from bot.store.cases import Case, State
 from bot.store.changes import Change
@@ -25,6 +24,8 @@ from bot.views import number
 from slo.retest import Answer, Compared
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from bot.store.checkpoints import Checkpoint
 
 MOST = 200
@@ -142,10 +143,10 @@ def _decided(case: Case) -> str:
 
 
 def _decision(conn: Connection, name: str, now_ms: int) -> Story:
-    row = conn.execute("SELECT case_id FROM decisions WHERE id = ?", (name,)).fetchone()
-    if row is None:
+    case = glance.case_of(conn, name)
+    if case is None:
         raise _missing(name, "decision")
-    return _case(conn, row[0], now_ms)
+    return _case(conn, case, now_ms)
 
 
 def _grant(conn: Connection, name: str, now_ms: int) -> Story:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.catalog import Catalog
 from bot.commands import (
     audit,
+    audit_keep,
     breakglass,
     ceiling,
     checklist,
@@ -58,6 +59,7 @@ ALL = (
     *timeline.COMMANDS,
     *checklist.COMMANDS,
     *audit.COMMANDS,
+    *audit_keep.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,
