@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.catalog import Catalog
 from bot.commands import (
     audit,
+    audit_export,
     audit_keep,
     breakglass,
     ceiling,
@@ -59,6 +60,7 @@ ALL = (
     *timeline.COMMANDS,
     *checklist.COMMANDS,
     *audit.COMMANDS,
+    *audit_export.COMMANDS,
     *audit_keep.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,

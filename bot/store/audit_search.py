@@ -219,3 +219,9 @@ def _holds(source: Source) -> str:
         return "EXISTS (SELECT 1 FROM audit_words w WHERE w.word = ? AND w.seq = s.seq)"
     index = _INDEXES[source.column]
     return f"EXISTS (SELECT 1 FROM audit x INDEXED BY {index} WHERE x.{source.column} = ? AND x.seq = s.seq)"
+
+
+def hashes(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
+    """The hashes of these records, by number."""
+    marks = ", ".join("?" * len(seqs))
+    return dict(conn.execute(f"SELECT seq, hash FROM audit WHERE seq IN ({marks})", tuple(seqs)))
