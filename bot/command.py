@@ -185,6 +185,8 @@ class Command(Generic[A]):
     """Opened when the command is typed alone in Slack; a terminal has flags."""
     offline: Callable[[A, Offline], Outcome] | None = None
     """Reads files and nothing else: a terminal carries it out itself, where it was typed, without bot or settings."""
+    attached: bool = False
+    """Lives as long as the terminal that asked: it is stopped when that one goes away."""
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 
