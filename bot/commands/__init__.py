@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from bot.catalog import Catalog
 from bot.commands import (
+    audit,
+    audit_export,
+    audit_keep,
+    audit_reconcile,
+    audit_serve,
     breakglass,
     canary,
     ceiling,
@@ -64,6 +69,11 @@ ALL = (
     *incident.COMMANDS,
     *timeline.COMMANDS,
     *checklist.COMMANDS,
+    *audit.COMMANDS,
+    *audit_export.COMMANDS,
+    *audit_keep.COMMANDS,
+    *audit_reconcile.COMMANDS,
+    *audit_serve.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
     help.COMMAND,

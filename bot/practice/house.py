@@ -202,6 +202,7 @@ async def keep_house(
     for seed, name in enumerate(("practice", "candidate")):
         control = secrets.token_hex(16)
         sendcat = PracticeSendcat(name=f"{name}-heron-{101 + seed}", seed=seed, control_key=control, environment=SENTRY)
+        sendcat.switches.audit_log = True
         await sendcat.start()
         sendcats.append(sendcat)
         pool_file = pools / f"{name}.json"
