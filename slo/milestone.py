@@ -54,7 +54,7 @@ def judge(
     for scenario in rules.required_scenarios:
         checks.extend(_scenario(name, scenario, rules, drill, ownership))
     if drill is not None and drill.honest is not None:
-        verdicts, why = ending(drill.honest.ended, drill.honest.generator.bottleneck)
+        verdicts, why = ending(drill.honest.ended, drill.honest.generator)
         also += verdicts
         reasons += [why] if why else []
     if after is None:

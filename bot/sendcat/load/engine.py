@@ -7,6 +7,7 @@ the generator measures itself, so that its own slowness is never taken for the t
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -88,6 +89,7 @@ class Engine:
         self._scenario = ""
         self._budget: ErrorBudget | None = None
         self._stopped_at: float | None = None
+        self._own_lag: array[float] = array("d")
         self._sent = self._done = self._errors = 0
         self._p95 = histogram(())
         self._next_sweep = 0.0
@@ -129,6 +131,7 @@ class Engine:
         self._scenario = name
         self._build = builder(name, self.plan, self._secrets)
         self._p95 = histogram(())
+        self._own_lag = self.measured.own_lag_ms.setdefault(name, array("d"))
         self._budget = scenario_budget(self.plan, name)
         self._window = None if self.share.whole else Window(name)
         runs = self.measured.stages.setdefault(name, [])
@@ -201,7 +204,7 @@ class Engine:
     # Shop
 
     def own_lag(self, seconds: float) -> None:
-        self.measured.own_lag_ms.append(max(0.0, seconds * 1000))
+        self._own_lag.append(max(0.0, seconds * 1000))
 
     def send(self, index: int, planned_at: float, tally: StageTally) -> bool:
         assert self._pool is not None

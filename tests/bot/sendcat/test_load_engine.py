@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -314,9 +317,6 @@ async def test_R18_the_error_budget_is_kept_over_all_processes(wild: Start) -> N
 
 
 async def test_a_dead_process_stops_the_others_and_is_no_pass(wild: Start) -> None:
-    import os
-    import signal
-
     server = await wild(healthy())
     brake = Brake(SystemClock())
     killed: list[int] = []
@@ -367,6 +367,44 @@ def test_a_window_counts_what_the_budget_needs() -> None:
     for slow_one, status in ((False, 200), (True, 200), (False, 503), (False, None)):
         window.note(slow_one, status)
     assert (window.n, window.slow, window.five_xx, window.errors) == (4, 1, 1, 1)
+
+
+# The generator's look at itself
+
+
+async def test_weakness_15_a_generator_that_stood_still_decides_nothing(wild: Start) -> None:
+    """The load process is frozen for a while by the machine: late requests are its own, not the target's."""
+    server = await wild(healthy())
+    frozen = []
+
+    def see(progress: DrillProgress) -> None:
+        if progress.sent > 20 and not frozen:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            frozen.append(int(children[-1]))
+            os.kill(frozen[0], signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(0.6, os.kill, frozen[0], signal.SIGCONT)
+
+    report = await run_apart(plan_of(server.url, stage(150, 100)), on_progress=see)
+    judgement = judged(report)
+    assert frozen
+    assert report.honest is not None
+    assert report.honest.generator.bottleneck
+    assert judgement.verdict is Verdict.INCOMPLETE
+    assert "the load generator sent late" in judgement.reason
+    assert [item.verdict for item in judgement.checks if item.name == "p95_latency"] == [Verdict.INCOMPLETE]
+
+
+def test_weakness_15_a_late_moment_counts_in_the_scenario_that_it_fell_into() -> None:
+    """Two late requests of thirty move a webhook's p95; among a thousand others they must not get lost."""
+    limits = {"whatsapp_webhook": 1500.0, CHAT: 12_000.0}
+    lags = {"whatsapp_webhook": array("d", [0.1] * 28 + [400.0] * 2), CHAT: array("d", [0.1] * 1000)}
+
+    assert "sent whatsapp_webhook late" in Measured(own_lag_ms=lags).bottleneck(limits)
+    assert Measured(own_lag_ms={**lags, "whatsapp_webhook": array("d", [0.1] * 29 + [400.0])}).bottleneck(limits) == ""
+    chat = {**lags, "whatsapp_webhook": array("d", [0.1] * 30), CHAT: array("d", [0.1] * 900 + [400.0] * 100)}
+    assert Measured(own_lag_ms=chat).bottleneck(limits) == "the load generator sent late: p95 400 ms, allowed 100 ms"
+    few = {**lags, "whatsapp_webhook": array("d", [0.1] * 30), CHAT: array("d", [0.1, 0.1, 400.0])}
+    assert Measured(own_lag_ms=few).bottleneck(limits) == "", "400 ms of a chat's 12 s are not what decides"
 
 
 # The truth about a target that stalls
