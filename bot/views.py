@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bot.card import Cell, Fact, Table, Tone
 from bot.redact import inert
+from slo.promotion import near
 from slo.reports import DrillReport, ProbeReport
 from slo.scenarios import ENDPOINTS
 from slo.snapshot import Snapshot
@@ -140,9 +141,21 @@ def drill_table(report: DrillReport, judgement: Judgement) -> Table:
             if found is None:
                 cells.append(Cell(text="–"))
             else:
-                cells.append(Cell(text=number(found.value, found.unit), tone=verdict_tone(found.verdict)))
+                tone = Tone.WARN if near(found) else verdict_tone(found.verdict)
+                cells.append(Cell(text=number(found.value, found.unit), tone=tone))
         rows.append(tuple(cells))
     return Table(columns=("Endpoint", *(label for _, label in _COLUMNS)), rows=tuple(rows))
+
+
+def red_text(judgement: Judgement, most: int = 3) -> str:
+    """What is red, with its limit: ``p95 latency of /api/chat 14.3 s, limit 12.0 s``; empty when nothing is."""
+    found = [
+        f"{check.name.replace('_', ' ')} of {check.scope} {number(check.value, check.unit)},"
+        f" {'at least' if check.comparison == '>=' else 'limit'} {number(check.limit, check.unit)}"
+        for check in judgement.failed
+    ]
+    more = f"; {len(found) - most} more" if len(found) > most else ""
+    return "; ".join(found[:most]) + more
 
 
 def red_owners(*judgements: Judgement | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from slo.measure import decode, evidence, five_xx, two_xx, unknown
-from slo.policy import Baseline, EndpointSlo, Ownership
+from slo.policy import AlertLevel, Baseline, EndpointSlo, Ownership
 from slo.profiles import GIVEN_UP_MS
 from slo.reports import (
     DrillReport,
@@ -63,12 +63,20 @@ def judge(
         elif slo is None:
             checks.append(_not_run(name, path, owner, "the baseline promises nothing for this endpoint"))
         else:
-            checks.extend(_endpoint_checks(facts, slo, path, owner, strict))
+            made = _endpoint_checks(facts, slo, path, owner, strict)
+            checks.extend(_with_warning(item, baseline.warning(path)) for item in made)
             checks.extend(_chat_checks(report, path, owner) if name == CHAT else ())
     also, reason = ending(honest.ended, honest.generator) if honest else ((), "")
     if not checks:
         reason = reason or "no scenario was run"
     return sum_up(checks, original_rule=report.passed, reason=reason, also=also)
+
+
+def _with_warning(made: Check, level: AlertLevel) -> Check:
+    """The check with the level from which a value that still passes is marked (`alerting` of the baseline)."""
+    levels = {"p95_latency": level.p95_latency_ms, "5xx_rate": level.five_xx_rate}
+    warning = levels.get(made.name)
+    return made if warning is None else made.model_copy(update={"warning": warning})
 
 
 def _chat_checks(report: DrillReport, path: str, owner: Owner) -> Iterable[Check]:
@@ -302,7 +310,7 @@ def _p95_with_given_up(latency: Spread, given_up: int) -> float | None:
         read = decode(latency.histogram or "")
     except ValueError:
         return None
-    return max(latency.p95_ms or 0.0, read.get_value_at_percentile(100 * rank / latency.n) / 1000)
+    return max(latency.p95_ms or 0.0, float(read.get_value_at_percentile(100 * rank / latency.n)) / 1000)
 
 
 def _slow_evidence(latency: Spread, limit_ms: float, given_up: int) -> Evidence | None:

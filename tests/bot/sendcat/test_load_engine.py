@@ -375,7 +375,7 @@ def test_a_window_counts_what_the_budget_needs() -> None:
 async def test_weakness_15_a_generator_that_stood_still_decides_nothing(wild: Start) -> None:
     """The load process is frozen for a while by the machine: late requests are its own, not the target's."""
     server = await wild(healthy())
-    frozen = []
+    frozen: list[int] = []
 
     def see(progress: DrillProgress) -> None:
         if progress.sent > 20 and not frozen:
