@@ -224,7 +224,7 @@ class _Progress:
 
 def progress_text(progress: DrillProgress) -> str:
     """``gmail_push_webhook quick · 12 of 63 requests · 20/s · 1 error · p95 12 ms · 4 s left``."""
-    where = f"{progress.scenario} {progress.stage}".strip()
+    where = f"{progress.scenario} {progress.stage}".strip() or "starting"
     parts = [f"{where} · {progress.done} of {progress.planned} requests · {progress.rate:.0f}/s"]
     if progress.open_streams:
         parts.append(f"{progress.in_flight} streams open")

@@ -34,7 +34,8 @@ def _column() -> array[float]:
 class Window:
     """Counts of one scenario since the last telling, for the master's error budget (R18).
 
-    ``slow`` took longer than twice the latency limit; ``overdue`` are open for longer than that at this moment.
+    ``slow`` took longer than twice the latency limit; ``overdue`` are open for longer than that at this moment;
+    ``late`` tells that the process itself stood still lately.
     """
 
     scenario: str
@@ -43,6 +44,7 @@ class Window:
     five_xx: int = 0
     slow: int = 0
     overdue: int = 0
+    late: bool = False
 
     def note(self, slow: bool, status: int | None) -> None:
         """One request ended; status None for a network error."""

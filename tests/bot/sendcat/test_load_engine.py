@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from array import array
 from collections import Counter
 from pathlib import Path
@@ -248,7 +249,7 @@ async def test_R18_no_healthy_drill_of_fifty_is_aborted(wild: Start) -> None:
         server = await wild(answers)
         report = await run_here(plan_of(server.url, stage(120, 150, workers=40)))
         assert report.honest is not None
-        assert report.honest.ended.how == "finished"
+        assert report.honest.ended.how == "finished", (report.honest.ended, report.honest.generator)
 
 
 # Stop (R13, R19)
@@ -392,6 +393,16 @@ async def test_weakness_15_a_generator_that_stood_still_decides_nothing(wild: St
     assert judgement.verdict is Verdict.INCOMPLETE
     assert "the load generator sent late" in judgement.reason
     assert [item.verdict for item in judgement.checks if item.name == "p95_latency"] == [Verdict.INCOMPLETE]
+
+
+async def test_R18_a_generator_that_stood_still_does_not_abort_the_target(wild: Start) -> None:
+    """This process, the drill's, is blocked longer than twice the latency limit: INCOMPLETE, and not FAIL."""
+    server = await wild(healthy())
+    asyncio.get_running_loop().call_later(1.0, time.sleep, 3.3)
+    report = await run_here(plan_of(server.url, stage(400, 100, workers=40)))
+    assert report.honest is not None
+    assert report.honest.ended.how == "finished", report.honest.ended
+    assert judged(report).verdict is Verdict.INCOMPLETE
 
 
 def test_weakness_15_a_late_moment_counts_in_the_scenario_that_it_fell_into() -> None:
