@@ -147,11 +147,14 @@ async def keep_cases(world: World) -> None:
 
     changed = world.store.watch("cases")
     world.store.on_commit("ops", changed.set)
-    while True:
+    # A wait that ends in the moment of a cancellation can swallow it, so the end is looked at as well.
+    while not world.store.closed:
         changed.clear()
         try:
             await settle(world)
         except SendcatError as error:
+            if world.store.closed:
+                return
             log.warning("cases not drawn", error=error.what)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), CASES_EVERY_S)
