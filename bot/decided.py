@@ -146,6 +146,7 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
     if state not in (State.WAITING, State.WAIVED):
         return ()
     found: list[Button] = []
+    commit = f" ({case.commit})" if case.commit else ""
     for scenario in case.not_waived[:2]:
         form = _form("Waive", case, f"Why may {scenario} stay untested for this release?")
         found.append(button("waive", f"Waive {scenario}…", f" --scenario={scenario}", form=form))
@@ -156,7 +157,8 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
         else:
             style["confirm"] = Confirm(
                 title=f"{label} {case.id}?"[:100],
-                text=f"{case.subject} on {case.target}: the {manner.noun} is {case.said}.",
+                text=f"{case.subject}{commit} on {case.target}: the {manner.noun} is {case.said}."
+                f" Evidence {case.digest[:8]}.",
                 yes=label,
             )
         found.append(button(manner.yes, f"{label}…").model_copy(update=style))

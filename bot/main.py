@@ -151,13 +151,16 @@ async def keep_cases(world: World) -> None:
 
     changed = world.store.watch("cases")
     world.store.on_commit("ops", changed.set)
-    while True:
+    # A wait that ends in the moment of a cancellation can swallow it, so the end is looked at as well.
+    while not world.store.closed:
         changed.clear()
         try:
             await settle(world)
         except Busy:  # full, or ending: tried again, by whoever leads then
             pass
         except SendcatError as error:
+            if world.store.closed:
+                return
             log.warning("cases not drawn", error=error.what)
         if await rung(changed, CASES_EVERY_S):
             await asyncio.sleep(TOGETHER_S)

@@ -20,7 +20,7 @@ from bot.errors import Broken, Refused, SendcatError, Unknown
 from bot.run import Run
 from bot.sendcat import load as engine
 from bot.sendcat.circuits import CircuitWatch
-from bot.sendcat.load import DrillOptions, DrillProgress
+from bot.sendcat.load import DrillOptions, DrillPlan, DrillProgress, DrillSecrets
 from bot.sendcat.mask import Mask
 from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
@@ -104,12 +104,36 @@ async def drill(
     that opens meanwhile ends the drill (R18). ``kind`` is how it is kept: rounds of a canary are no drills of their own
     (they would count as several in every history). Raises `Refused` naming the ceiling that the plan would break.
     """
-    target: Target = run.target
     if pool_file is not None:
         await _own_pool(run, pool_file)
+    prepared, secrets = plan(run, profile, scenarios, quick=quick, pool_file=pool_file, approved=approved, **options)
+    floor = run.world.floor
+    assert floor is not None
+    async with floor.hold(run.target.site_url, run.op.id, quick=not prepared.beyond_quick, waiting=waiting):
+        async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
+            report = await engine.drill(
+                prepared, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock
+            )
+        report = circuits.noted(report)
+    kept = await run.keep(kind, report.to_artifact(), prepared.profile)
+    return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+
+
+def plan(
+    run: Run,
+    profile: str,
+    scenarios: tuple[str, ...] | None,
+    *,
+    quick: bool = False,
+    pool_file: Path | None = None,
+    approved: Approved | None = None,
+    **options: Unpack[DrillOptions],
+) -> tuple[DrillPlan, DrillSecrets]:
+    """What a drill of this target would do, and what its requests carry; raises as `bot.sendcat.load.plan_drill`."""
+    target: Target = run.target
     secrets = engine.drill_secrets(target, pool_file)
     run.world.scrubber.learn_all(secrets.values())
-    plan = engine.plan_drill(
+    made = engine.plan_drill(
         target,
         profile,
         scenarios,
@@ -119,15 +143,7 @@ async def drill(
         approval=approved.decision if approved else None,
         **options,
     )
-    floor = run.world.floor
-    assert floor is not None
-    profile = plan.profile
-    async with floor.hold(target.site_url, run.op.id, quick=not plan.beyond_quick, waiting=waiting):
-        async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
-            report = await engine.drill(plan, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock)
-        report = circuits.noted(report)
-    kept = await run.keep(kind, report.to_artifact(), profile)
-    return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+    return made, secrets
 
 
 @dataclass(frozen=True)

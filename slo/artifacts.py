@@ -109,13 +109,6 @@ class CanaryFiles(Sparse):
     candidate_drill: str | None = None
 
 
-class FileRef(Wire):
-    """An artifact by name and sha256 of its bytes."""
-
-    name: str
-    sha256: str
-
-
 class CanaryRound(Wire):
     """One drill of one side, in the order they ran."""
 

@@ -70,7 +70,8 @@ async def _serve(wish: dict[str, Any]) -> int:
     await asyncio.to_thread(sys.stdin.read)
     server.should_exit = True
     with suppress(TimeoutError):
-        await asyncio.wait_for(serving, 2)
+        async with asyncio.timeout(2):
+            await serving
     return 0
 
 

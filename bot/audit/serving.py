@@ -67,7 +67,8 @@ async def reading_room(state_dir: Path, port: int) -> AsyncIterator[tuple[str, a
         finally:
             child.stdin.close()
             try:
-                await asyncio.wait_for(child.wait(), 5)
+                async with asyncio.timeout(5):
+                    await child.wait()
             except TimeoutError:
                 child.kill()
                 await child.wait()
@@ -76,7 +77,8 @@ async def reading_room(state_dir: Path, port: int) -> AsyncIterator[tuple[str, a
 async def _ready(child: asyncio.subprocess.Process) -> str:
     assert child.stdout is not None
     try:
-        line = await asyncio.wait_for(child.stdout.readline(), START_S)
+        async with asyncio.timeout(START_S):
+            line = await child.stdout.readline()
         return str(json.loads(line)["ready"])
     except (TimeoutError, ValueError, KeyError) as error:
         raise _no_start() from error

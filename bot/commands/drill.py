@@ -20,7 +20,7 @@ def _action(args: DrillArgs) -> str:
 async def _run(run: Run, args: DrillArgs) -> Outcome:
     from bot import ceiling, measure, pictures
     from bot.drill_views import drill_facts, drill_notes, stages_attachment
-    from bot.views import drill_table, follow, verdict_tone
+    from bot.views import drill_table, follow, red_owners, red_text, verdict_tone
 
     course = Course(run, "Drill", ("Drill",))
     approved = await ceiling.approved(run, args)
@@ -40,14 +40,17 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
     report, judgement = drilled.report, drilled.judgement
     closed = ", closed loop" if args.mode == "closed" else ""
     picture, left_out = (None, "") if args.chosen == "quick" else await pictures.of_drill(run, report, drilled.artifact)
+    owners = red_owners(judgement)
+    sections = [f"*Owners of what is red:* {'; '.join(owners)}"] if owners else []
+    sections += ["\n".join(notes)] if (notes := drill_notes(report, judgement)) else []
     card = Card(
         title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}{closed}",
         tone=verdict_tone(judgement.verdict),
         context=run.context,
-        lead=judgement.reason,
+        lead=". ".join(part for part in (judgement.reason, red_text(judgement)) if part),
         facts=drill_facts(report),
         table=drill_table(report, judgement),
-        sections=("\n".join(notes),) if (notes := drill_notes(report, judgement)) else (),
+        sections=tuple(sections),
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
         footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
         attachments=(stages_attachment(report), *pictures.attached(picture)),

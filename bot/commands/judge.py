@@ -19,6 +19,7 @@ from slo.verdict import Judgement, Verdict
 if TYPE_CHECKING:
     from bot.run import Run
     from playbooks.book import Book
+    from slo.gate_report import GateHonest
 
 Files = list[tuple[Path, dict[str, Any]]]
 MOST = 50
@@ -108,6 +109,7 @@ def _gate(files: Files, book: Book) -> dict[str, Any]:
         "verdict": again.verdict.value,
         "recorded": honest.verdict.value,
         "original_rule": again.original_rule,
+        "reason": _unlike(honest, again.verdict),
         "steps": {name: _judged(step) for name, step in again.steps},
     }
 
@@ -142,6 +144,17 @@ def _milestone(files: Files, book: Book) -> dict[str, Any]:
     from bot.milestone.again import again
 
     return again(files)
+
+
+def _unlike(honest: GateHonest, again: Verdict) -> str:
+    """What a reader must know of a verdict that was reached again: another one then, or by other policies."""
+    from slo.policy import FILES, Baseline, GatePolicy, Ownership, load
+
+    today = {FILES[kind]: load(kind).digest for kind in (GatePolicy, Ownership, Baseline)}
+    other = sorted(name for name, digest in honest.policies.items() if today.get(name) != digest)
+    said = [f"recorded as {honest.verdict}"] if honest.verdict is not again else []
+    said += [f"judged now by another {' and '.join(other)} than then"] if other else []
+    return "; ".join(said)
 
 
 def _signals(files: Files, book: Book) -> dict[str, Any]:

@@ -156,14 +156,13 @@ async def gather(run: Run, wish: Asked, course: Course, found: Gathered) -> None
         return
     if _halted(run, found):
         return
-    began_ms = run.world.clock.now_ms()
     await _step(course, found, DRILL, lambda: ceiling.drill_text(run, wish.drill), _drill, run, wish)
     if found.drilled is None:
         found.not_run = found.not_run or "the drill could not be run"
     elif run.brake.halted is None:
         before = found.before.read
         async with course.step(LEASES):
-            await course.note(await gatemade.own_leases_end(run, before, began_ms))
+            await course.note(await gatemade.own_leases_end(run, before))
     await _step(course, found, AFTER, lambda: "npm run reliability:snapshot", _after, run, wish)
 
 

@@ -139,6 +139,11 @@ class Store:
         return event
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing is read or written any more, since the bot is ending."""
+        return self._closed
+
+    @property
     def waiting(self) -> int:
         """How many steps wait for the writer."""
         return self._writer.waiting if self._writer else 0

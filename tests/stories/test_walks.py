@@ -18,7 +18,7 @@ from bot.walk.checks import CHECKS as DONE
 from playbooks.book import Book
 from playbooks.checks import CHECKS as NAMED
 from playbooks.spans import CheckRef
-from tests.conftest import GUEST, INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, text_of, until
+from tests.conftest import GUEST, INCIDENTS, LEAD, ONCALL, RELMGR, SLOW, VISITOR, Stage, config_for, text_of, until
 
 
 @pytest.fixture
@@ -232,6 +232,7 @@ async def test_B_tells_status_and_quota_and_what_is_not_configured(stage: Stage,
 
 
 async def test_the_card_is_complete_within_two_seconds(stage: Stage) -> None:
+    """On a quiet machine."""
     clock = stage.bot.world.clock if stage.bot else None
     assert clock is not None
     began = clock.monotonic()
@@ -239,7 +240,7 @@ async def test_the_card_is_complete_within_two_seconds(stage: Stage) -> None:
     await stage.type("playbook A")
     await card_with(stage, "Playbook A QUIET", "1. read")
 
-    assert clock.monotonic() - began < 2.0
+    assert clock.monotonic() - began < 2.0 * SLOW
 
 
 async def test_a_second_playbook_line_brings_the_walk_down(stage: Stage) -> None:
