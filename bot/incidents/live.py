@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.card import Button, Card, Confirm, Fact, Field, Form, Tone, when, who
+from bot.card import Button, Card, Confirm, Fact, Field, Form, Tone, clipped, when, who
 from bot.incidents.picture import Picture
 from bot.redact import inert
 from bot.store.chronicle import Offered
@@ -39,7 +39,7 @@ def card(picture: Picture) -> Card:
     else:
         title, tone = f"CLOSED {incident.id}{severity}: {incident.title}", Tone.OK
     return Card(
-        title=title[:145],
+        title=clipped(title),
         tone=tone,
         context=_context(picture),
         lead=_lead(picture),
