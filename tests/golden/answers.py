@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from slack_sdk.errors import SlackApiError
 
 from bot.authority import Standing
 from bot.card import Card
 from bot.command import Actor, Ask, Door, Place
 from bot.commands import catalog
 from bot.desk import Desk
-from bot.errors import Refused
-from bot.run import Run, with_banner
+from bot.run import with_banner
 from bot.slack.app import not_accepted, not_opened
 from bot.slack.asks import ELSEWHERE, OUT_OF_DATE
+from bot.slack.messages import _explained
 from bot.store import pauses
 from bot.store.pauses import Pause
 from bot.store.tx import Tx
@@ -65,11 +68,11 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     found["answer.another-app"] = ELSEWHERE
     found["answer.not-accepted"] = not_accepted("5f2c01aa")
     found["answer.form-not-opened"] = not_opened("gate --release=...")
-    help_run = await scene.run("help triage")
-    found["answer.help-triage"] = await _answer(help_run, "help triage")
+    found["answer.help-triage"] = await scene.say("help triage")
+    found["answer.owners"] = await scene.say("owners")
     found["answer.bot-not-in-the-channel"] = error_outcome(
-        Refused("The bot may not read there: not_in_channel.", then="in the channel: /invite @sendcat"),
-        help_run.op,
+        _explained(SlackApiError("", SimpleNamespace(data={"error": "not_in_channel"}))),
+        (await scene.run("timeline")).op,
         None,
     ).card
     pause = Pause(LEAD, "lead", T0, "freeze until the provider is back")
@@ -92,9 +95,3 @@ async def _said(desk: Desk, key: str, line: str, account: str, channel: str, off
     reply = await desk.accept(ask)
     assert reply.card is not None, key
     return reply.card
-
-
-async def _answer(run: Run, line: str) -> Card:
-    plan = catalog().plan(line, run.world.config)
-    outcome = await plan.command.run(run, plan.args)
-    return outcome.card

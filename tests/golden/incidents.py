@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from bot.card import Card, when, who
-from bot.errors import Refused
+from bot.card import Card
 from bot.incidents import board, items, live, remind
 from bot.incidents.changes import Change
 from bot.incidents.items import Disk
@@ -16,7 +15,6 @@ from bot.store.checklist import Found, Item, Mark
 from bot.store.chronicle import Deed, Offered
 from bot.store.incidents import Entry, Incident
 from bot.store.reminders import Reminder
-from bot.worker import error_outcome
 from slo.verdict import Verdict
 from tests.golden.stage import CHANNEL, HOUR, MINUTE, ONCALL, RELMGR, T0, Scene, Shown
 
@@ -42,8 +40,8 @@ _UPDATE = Reminder("i-12", "update", ONCALL, T0 + 10 * MINUTE, 30 * MINUTE, 1, N
 _DISK = Disk(
     sound=frozenset({SNAPSHOT, DRILL}),
     phase_log="",
-    knobs=("CIRCUIT_OR_PRI_COOLDOWN_MS 30000 -> 45000",),
-    baseline=("/api/chat p95: 12000 -> 14000",),
+    knobs=("CIRCUIT_OR_PRI_COOLDOWN_MS 30000 → 45000",),
+    baseline=("/api/chat.p95LatencyMs: 12000 to 14000",),
 )
 
 
@@ -99,15 +97,32 @@ _ANSWERS = {
 }
 
 
+SAID = {
+    "incident.opened": "incident open chat answers slowly --severity=sev2",
+    "incident.a-second-one": "incident open the same again",
+    "incident.noted": "incident note provider confirms an outage <!channel>",
+    "incident.updated": "incident update --endpoints=/api/chat --cause=provider",
+    "incident.nothing-new": "incident update --cause=provider",
+    "incident.handed-on": "incident handoff relmgr watch the queue",
+    "incident.to-nobody": "incident handoff somebody",
+    "incident.status": "incident status",
+    "timeline.told": "timeline",
+    "checklist.answer": "checklist",
+    "checklist.no-fact-bears-it": "checklist confirm drill",
+    "checklist.no-such-item": "checklist confirm drills",
+    "checklist.skipped": "checklist skip sentry nothing reached it",
+    "checklist.taken-back": "checklist reopen sentry",
+    "checklist.assigned": "checklist assign sentry --to=relmgr --hours=24",
+    "checklist.snoozed": "checklist snooze --minutes=60",
+    "checklist.exported": "checklist export",
+    "incident.close-refused": "incident close",
+}
+"""What the asker hears: one incident from its opening on, each line said after the other."""
+
+
 async def cards(scene: Scene) -> dict[str, Shown]:
-    run = await scene.run("incident close i-12")
-    refused = Refused(
-        "i-12 stays open: 2 items of its checklist are not answered (Sentry links, Phase-log entry).",
-        rule="an incident closes when each required item is confirmed, added or not needed because",
-        then="/sendcat checklist skip sentry BECAUSE",
-    )
-    return {**dict(_live()), **dict(_board()), **dict(_reminders()),
-            "incident.close-refused": error_outcome(refused, run.op, None).card}  # fmt: skip
+    return {**{name: await scene.say(line) for name, line in SAID.items()},
+            **dict(_live()), **dict(_board()), **dict(_reminders())}  # fmt: skip
 
 
 def _live() -> Iterator[tuple[str, Card]]:
@@ -144,4 +159,3 @@ def _reminders() -> Iterator[tuple[str, Card]]:
     yield "reminder.no-update", remind.card(_OPEN, [_UPDATE], since_ms)
     yield "reminder.items-overdue", remind.card(_OPEN, [item, replace(item, about="phase-log")], since_ms)
     yield "reminder.raised", remind.raised(_OPEN, [replace(_UPDATE, sent=3)], since_ms)
-    yield "incident.noted", Card(title="Noted in the timeline of i-12", lead=f"{who(ONCALL)} {when(T0)}")

@@ -14,6 +14,7 @@ from bot.card import Button, Card
 from bot.command import Actor, Ask, Door, Place
 from bot.commands import catalog
 from bot.config import Config
+from bot.errors import SendcatError
 from bot.incidents.keeper import Keeper
 from bot.pages import read_book
 from bot.practice.house import Deployment, RunFile, practice_config
@@ -23,6 +24,7 @@ from bot.sendcat.brake import Stops
 from bot.store import ops
 from bot.store.database import Store
 from bot.store.leader import Leadership
+from bot.worker import error_outcome
 from bot.world import World
 
 DATA = Path(__file__).parents[1] / "data"
@@ -77,6 +79,16 @@ class Scene:
             lambda tx: ops.start(tx, ops.new(tx, ask, plan.command.name, plan.line, target).id)
         )
         return Run(self.world, op, self.who(by), self.world.stops.brake(op.id), plan.target)
+
+    async def say(self, line: str, *, by: str = ONCALL) -> Card:
+        """What the asker is told when this line is carried out."""
+        run = await self.run(line, by=by)
+        plan = catalog().plan(line, self.config)
+        try:
+            outcome = await plan.command.run(run, plan.args)
+        except SendcatError as error:
+            outcome = error_outcome(error, run.op, None)
+        return outcome.card
 
 
 @asynccontextmanager

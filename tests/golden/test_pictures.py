@@ -38,6 +38,7 @@ async def test_every_message_and_view_is_drawn(tmp_path: Path, monkeypatch: pyte
     into.mkdir(exist_ok=True)
     shown = await everything(tmp_path, monkeypatch.chdir)
     async with PracticeSlack(manifest=manifest(()), tiers="off") as slack:
+        slack.deliver_http(app=_content)
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         client.proxy = None
         async with browser_page(f"{slack.url}/?channel={CHANNEL}", width=WIDTHS[screen]) as page:
@@ -64,13 +65,19 @@ async def _placed(slack: PracticeSlack, client: AsyncWebClient, page: Any, name:
     if each["type"] == "home":
         slack.open_views.publish(PERSON, each)
         await page.goto(f"{slack.url}/?home=")
-        home = page.get_by_test_id("home")
+        home = page.get_by_test_id("home").locator("> *").first
         await home.wait_for(timeout=15_000)
         return home
     slack.open_views.open(PERSON, each)
     modal = page.get_by_test_id("modal")
     await modal.wait_for(timeout=15_000)
     return modal
+
+
+async def _content(scope: Any, receive: Any, send: Any) -> None:
+    """An app that takes every event."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _away(slack: PracticeSlack, page: Any, each: Shown) -> None:
