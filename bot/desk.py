@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 import structlog
 
 from bot.authority import CHANGING, LOCAL, Decision, Standing, Who, decide, resolve
-from bot.card import Card, Form, Link, Tone, stop_button, when
+from bot.card import Card, Form, Link, Tone, clipped, stop_button, when
 from bot.card import who as mention
 from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
@@ -338,8 +338,11 @@ def opening(op: Op, who: Who, *, effects: bool) -> Card:
 
 
 def _no(error: SendcatError) -> Reply:
+    title = f"{error.word}: {error.what}"
+    whole = error.what if clipped(title) != title else ""
+    lead = " ".join(part for part in (whole, f"Rule: {error.rule}." if error.rule else "") if part)
     return Reply(
-        card=refused_card(f"{error.word}: {error.what}", f"Rule: {error.rule}." if error.rule else "", error.then),
+        card=refused_card(clipped(title), lead, error.then),
         exit_status=error.exit_status,
         errors=error.fields if isinstance(error, Unknown) else {},
     )

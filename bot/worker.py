@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot.card import Attachment, Button, Card, Tone, who
+from bot.card import Attachment, Button, Card, Tone, clipped, who
 from bot.catalog import Plan
 from bot.clock import token
 from bot.command import Outcome
@@ -317,9 +317,9 @@ def error_outcome(error: SendcatError, op: Op, card: Card | None) -> Outcome:
     shown = _ended(
         op,
         card,
-        title=title[:140],
+        title=clipped(title),
         tone=Tone.UNKNOWN if incomplete else Tone.REFUSED,
-        lead=(error.what if len(title) > 140 else "") + (f" Rule: {error.rule}." if error.rule else ""),
+        lead=(error.what if clipped(title) != title else "") + (f" Rule: {error.rule}." if error.rule else ""),
         code=by_hand,
         next="" if by_hand else hand,
     )
