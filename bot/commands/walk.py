@@ -12,6 +12,7 @@ from bot.errors import Refused, Unknown
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from slo.snapshot import Snapshot
 
 WATCH_MINUTES = 10
 WATCH_EVERY_S = 60.0
@@ -44,6 +45,8 @@ class MutateArgs(StepArgs):
     """One of the four functions that playbooks E and F name, such as toolJobs:processQueue."""
     arguments: str = "{}"
     """Its arguments as JSON, for example {"namespace":"search_web_v1"}."""
+    most: int = 1
+    """How many dead letters go back to the queue, one call each, where the arguments name none; at most 50."""
     yes: bool = False
     """Must be true: this changes the deployment."""
 
@@ -119,8 +122,10 @@ async def _mutate(run: Run, args: MutateArgs) -> Outcome:
             then=f"the same line with --yes=true, or the button on the card of {walk.id}",
         )
     what = f"{args.function} {json.dumps(given, separators=(',', ':'))}"
-    async with course.step(run, walk.id, args.step, again=True) as taking:
-        done = await act(run, args.function, given, await taking.snapshot(), taking.say)
+    if args.most > 1:
+        what += f" --most={args.most}"
+    async with course.step(run, walk.id, args.step, again=True, effect=what) as taking:
+        done = await act(run, args.function, given, await taking.snapshot(), taking, args.most)
         numbers = {"before": dict(done.before), "after": dict(done.after)}
         await taking.settle("done", done.lines, note=Note("mutate", what, numbers))
     walk = await course.observe(run, taking.walk, await look(run, page))
@@ -186,13 +191,16 @@ async def _ticket(run: Run, args: StepArgs) -> Outcome:
 async def _watch(run: Run, args: WatchArgs) -> Outcome:
     """Look once a minute for a while; it ends by itself when the signal stays quiet, and can be stopped."""
     from bot.walk import course
-    from bot.walk.look import look
+    from bot.walk.look import FLAPPING_LOOKS, look
 
     minutes = min(max(args.minutes, 1), 60)
     quiet = 0
+    earlier: tuple[Snapshot, ...] = ()
     walk, page = await course.found(run, args.walk)
     for at in range(minutes):
-        walk = await course.observe(run, walk, await look(run, page))
+        made = await look(run, page, earlier)
+        earlier = made.facts.looks[-FLAPPING_LOOKS:] if page.letter == "B" else made.facts.looks[-1:]
+        walk = await course.observe(run, walk, made)
         quiet = quiet + 1 if walk.seen.get("state") == "quiet" else 0
         current, _ = await course.found(run, walk.id)
         if quiet >= QUIET_LOOKS or run.brake.halted is not None or current.ended_ms is not None or at == minutes - 1:

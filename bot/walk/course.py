@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.card import Attachment, Card, who
+from bot.card import Attachment, Card, when, who
 from bot.command import Outcome
 from bot.errors import SendcatError, Unknown, Unreachable
 from bot.redact import inert
@@ -18,6 +18,7 @@ from bot.store.audit import AuditRecord
 from bot.store.tx import Tx
 from bot.store.walks import State, Walk
 from bot.walk.card import card as draw
+from playbooks.advice import upstreams_failing
 from playbooks.findings import Finding
 from playbooks.functions import function
 from playbooks.page import Page, StepKind
@@ -28,9 +29,14 @@ from slo.snapshot import Snapshot
 if TYPE_CHECKING:
     from bot.run import Run
     from bot.walk.look import Look
+    from playbooks.knobs import Knob
+    from playbooks.tuning import Standing
 
 DRAW_EVERY_S = 2.0
-DEAD_LETTERS = 3
+REQUEUED = 20
+"""Dead letters that one button puts back."""
+READINGS = 6
+"""Readings of the signal on the card, those that fired first."""
 
 
 async def found(run: Run, walk: str) -> tuple[Walk, Page]:
@@ -54,15 +60,25 @@ def action_of(walk: Walk, page: Page, number: int, *kinds: StepKind) -> Action:
 
 async def observe(run: Run, walk: Walk, made: Look) -> Walk:
     """Note what a look found, and redraw."""
-    seen = picture(made)
+    seen = await picture(made)
 
     def write(tx: Tx) -> Walk:
-        walks.looked(tx, walk.id)
+        walks.looked(tx, walk.id, Finding(f"looked again {when(made.now.generated_at)}: {_as_it_is(made.now)}", "warn"))
+        known = walks.get(tx.db, walk.id)
+        found = {key: seen[key] for key in ("state", "variant", "why")}
+        seen["first"] = known.seen.get("first", found) if known is not None and known.steps else found
         noted = walks.observe(tx, walk.id, seen, made.artifact)
         redraw(tx, noted, made.page)
         return noted
 
     return await run.world.store.write(write)
+
+
+def _as_it_is(now: Snapshot) -> str:
+    """The numbers that the four changes move, for whoever decides whether an unclear one happened."""
+    jobs = now.tool_jobs.by_status
+    spaces = ", ".join(f"{name} {count}" for name, count in now.tool_cache.by_namespace.items()) or "none"
+    return f"{jobs.queued} queued, {jobs.dead_letter} dead letters; cached entries: {inert(spaces, 120)}"
 
 
 def redraw(tx: Tx, walk: Walk, page: Page) -> Card:
@@ -76,32 +92,46 @@ def redraw(tx: Tx, walk: Walk, page: Page) -> Card:
     return minted
 
 
-def picture(made: Look) -> dict[str, Any]:
+async def picture(made: Look) -> dict[str, Any]:
     """A look as the walk keeps it: everything that its card needs, as JSON."""
     from bot.views import reading_text
     from bot.walk import proposals
+    from playbooks.advice import against
 
     signal = made.signal()
-    found, offers = dict(made.found), {}
+    found, offers, not_now = dict(made.found), {}, {}
     for action in made.page.steps:
+        if reason := against(action.number, signal, made.facts):
+            not_now[action.number] = reason
         if action.kind is StepKind.CHANGE:
-            ranges, proposed = proposals.of_step(action, signal, made.now)
+            standings = {} if reason else await _standings(made, proposals.knobs_of(action, signal, made.now))
+            ranges, proposed = proposals.of_step(action, signal, made.now, standings)
             found[action.number] = (*found.get(action.number, ()), *ranges)
-            offers[action.number] = [{"label": offer.label, "line": offer.line} for offer in proposed]
+            offers[action.number] = [] if reason else [{"label": o.label, "line": o.line} for o in proposed]
         elif action.kind is StepKind.MUTATE:
             offers[action.number] = list(_changes(made, action))
+        elif action.kind is StepKind.CONFIRM and signal.variant == "abusive":
+            offers[action.number] = [{"label": "Watch 10 min", "line": "walk watch WALK"}]
+    shown = sorted(signal.readings, key=lambda reading: not reading.fired)
     return {
         "state": signal.state,
         "variant": signal.variant,
         "why": signal.why,
-        "readings": [reading_text(reading) for reading in signal.readings][:6],
+        "readings": [[reading.fired, reading_text(reading)] for reading in shown][:READINGS],
         "missing": list(signal.missing),
-        "figures": [[fact.label, fact.value] for fact in made.posture],
         "found": {str(number): [[line.tone, line.text] for line in lines] for number, lines in found.items() if lines},
         "offers": {str(number): lines for number, lines in offers.items() if lines},
+        "not_now": {str(number): reason for number, reason in not_now.items()},
         "artifact": made.artifact,
         "at_ms": made.now.generated_at,
     }
+
+
+async def _standings(made: Look, knobs: Sequence[Knob]) -> dict[str, Standing]:
+    """How the few knobs that a signal is about stand: 24 h ago, and how long the calls behind a lease take."""
+    from bot.tuning.draft import standing
+
+    return {knob.name: await standing(made.run, knob, {}, made.now) for knob in knobs[:READINGS]}
 
 
 def _changes(made: Look, action: Action) -> list[dict[str, str]]:
@@ -110,44 +140,61 @@ def _changes(made: Look, action: Action) -> list[dict[str, str]]:
     for ref in action.all(FunctionRef):
         if not ref.function.mutates:
             continue
-        for words, args in _targets(made, ref.function.name):
+        for words, args, flags in _targets(made, ref.function.name):
             text = json.dumps(args, separators=(",", ":"))
             offered.append(
                 {
                     "label": f"{ref.function.name.partition(':')[2]}{f' {words[0]}' if words[0] else ''}",
-                    "line": f"walk mutate WALK {action.number} {ref.function.name} {text} --yes=true",
+                    "line": f"walk mutate WALK {action.number} {ref.function.name} {text} {flags}--yes=true",
                     "confirm": f"On {made.run.target.name} ({made.run.target.environment.value}): {words[1]}",
                 }
             )
     return offered
 
 
-def _targets(made: Look, name: str) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+def _targets(made: Look, name: str) -> list[tuple[tuple[str, str], dict[str, Any], str]]:
+    """What a function may act on now: label and confirmation, arguments, and flags of the line."""
     now = made.now
     match name:
         case "toolCache:clearNamespace":
-            spaces = now.config.tool_cache_namespaces
-            counts = [(s, now.tool_cache.by_namespace.get(s, 0)) for s in (spaces.web_search, spaces.product_search)]
             return [
-                ((space, f"{count} entries of {space} → 0"), {"namespace": space}) for space, count in counts if count
+                ((s, f"{count} entries of {s} → 0"), {"namespace": s}, "") for s, count in _namespaces(made) if count
             ]
         case "toolJobs:requeueDeadLetter":
-            rows = now.tool_jobs.recent_dead_letters[:DEAD_LETTERS]
+            dead = now.tool_jobs.by_status.dead_letter
+            if not dead or upstreams_failing(now):
+                return []
+            rows = now.tool_jobs.recent_dead_letters[:1]
             jobs = [(inert(row.id, 64), inert(row.tool_name, 40)) for row in rows if row.id is not None]
-            return [((job, f"dead letter {job} ({tool}) → queued"), {"jobId": job}) for job, tool in jobs]
+            one = [((job, f"dead letter {job} ({tool}) → queued"), {"jobId": job}, "") for job, tool in jobs]
+            most = min(dead, REQUEUED)
+            words = f"the newest {most} of {dead} dead letters → queued; requeue one first when in doubt"
+            return [*one, *([((f"({most} at once)", words), {}, f"--most={most} ")] if dead > 1 else [])]
         case "toolJobs:processQueue":
             queued = now.tool_jobs.by_status.queued
-            return [(("", f"{queued} queued jobs are run, some at a time"), {})] if queued else []
-    return [(("", f"{function(name).summary}"), {})]
+            return [(("", f"{queued} queued jobs are run, some at a time"), {}, "")] if queued else []
+    return [(("", f"{function(name).summary}"), {}, "")]
+
+
+def _namespaces(made: Look) -> list[tuple[str, int]]:
+    """Namespaces in use with their entries; only those with stale answers when some were found stale."""
+    spaces, counts = made.now.config.tool_cache_namespaces, made.now.tool_cache.by_namespace
+    stale = {answer.namespace for answer in made.facts.cached or () if answer.differs}
+    names = (spaces.web_search, spaces.product_search)
+    return [(name, counts.get(name, 0)) for name in names if not stale or name in stale]
 
 
 @asynccontextmanager
-async def step(run: Run, walk: str, number: int, *, again: bool = False) -> AsyncIterator[Taking]:
-    """Take a step for the time of the block; what it settles is drawn, and an error is its end too."""
+async def step(run: Run, walk: str, number: int, *, again: bool = False, effect: str = "") -> AsyncIterator[Taking]:
+    """Take a step for the time of the block; what it settles is drawn, and an error is its end too.
+
+    ``effect`` is what the step does to the deployment, as the audit trail names it: then also an end by an error is on
+    the trail, with the numbers from before.
+    """
     known, page = await found(run, walk)
 
     def begin(tx: Tx) -> Walk:
-        taken = walks.take(tx, known.id, number, op=run.op.id, by=run.op.by.account, again=again)
+        taken = walks.take(tx, known.id, number, op=run.op.id, by=run.op.by.account, again=again, effect=bool(effect))
         redraw(tx, taken, page)
         return taken
 
@@ -156,10 +203,20 @@ async def step(run: Run, walk: str, number: int, *, again: bool = False) -> Asyn
         yield taking
     except SendcatError as error:
         unclear = isinstance(error, Unreachable) and error.ambiguous
-        await taking.settle("unclear" if unclear else "failed", (Finding(error.what, "unknown" if unclear else "bad"),))
+        lines = [Finding(error.what, "unknown" if unclear else "bad")]
+        lines += [Finding(f"before: {_numbers(taking.before)}")] if taking.before else []
+        note = Note("mutate", effect, {"before": taking.before, "after": None}) if effect and taking.before else None
+        await taking.settle("unclear" if unclear else "failed", lines, note=note)
         raise
     if not taking.settled:
         await taking.settle("failed", (Finding("stopped before it was done", "unknown"),))
+
+
+def _numbers(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{NAMES.get(name, name)} {count}" for name, count in numbers.items())
+
+
+NAMES = {"deadLetter": "dead letters", "entries": "entries"}
 
 
 @dataclass(frozen=True)
@@ -178,7 +235,12 @@ class Taking:
         self.run, self.walk, self.page, self.number = run, walk, page, number
         self.settled = False
         self.card: Card | None = None
+        self.before: dict[str, int] = {}
         self._drawn = run.world.clock.monotonic()
+
+    def began(self, before: Mapping[str, int]) -> None:
+        """The numbers from before an effect, for the record however it ends."""
+        self.before = dict(before)
 
     async def say(self, text: str) -> None:
         """Progress on the step, drawn every two seconds at most."""
@@ -257,15 +319,20 @@ def into_thread(tx: Tx, run: Run, walk: Walk, notes: Sequence[Attachment]) -> No
 
 def summary(walk: Walk, page: Page, moved: Sequence[Finding]) -> Attachment:
     """What was found, done by whom, and what changed in the numbers: for the thread, at the end of a walk."""
-    lines = [f"Found: {walk.seen.get('state', 'not looked')}. {walk.seen.get('why', '')}"]
+    first = walk.seen.get("first", walk.seen)
+    lines = [f"Found: {first.get('state', 'not looked')}. {first.get('why', '')}"]
+    if first.get("why") != walk.seen.get("why"):
+        lines.append(f"Now: {walk.seen.get('state', 'not looked')}. {walk.seen.get('why', '')}")
     for action in page.steps:
         taken = walk.step(action.number)
         if taken.state != "open":
             words = "".join(f"; {line.text}" for line in taken.lines[:2])
             lines.append(f"Step {action.number} ({action.kind}): {taken.state} by {who(taken.by or '')}{words}")
-    left = [str(a.number) for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state == "open"]
-    if left:
-        lines.append(f"Not done: step {', '.join(left)}.")
+    against = walk.seen.get("not_now", {})
+    for action in page.steps:
+        if action.kind is not StepKind.READ and walk.step(action.number).state == "open":
+            reason = against.get(str(action.number))
+            lines.append(f"Step {action.number} ({action.kind}): not done{f', {reason}' if reason else ''}")
     numbers = "; ".join(line.text for line in moved) or "nothing moved since the first look"
     lines.append(f"Numbers: {numbers}.")
     return Attachment(title=f"Playbook {page.letter}, walk {walk.id}: summary", text="\n".join(lines))
