@@ -49,6 +49,8 @@ def focus(step: int, signal: Signal, now: Snapshot) -> tuple[str, ...]:
     match signal.letter, step:
         case "D", 4:
             return (*_refused_knobs(now), *_short_of_slots(now))
+        case "E", 2:
+            return _stale_versions(signal, now)
         case "F", 2 if signal.variant == "leaked_slots":
             return ("BULKHEAD_TOOL_JOB_MAX",)
         case "F", 2 if signal.variant == "backlog":
@@ -131,7 +133,7 @@ def _workers(signal: Signal, facts: Facts, now: Snapshot) -> str:
 def _monitor(signal: Signal, facts: Facts, now: Snapshot) -> str:
     if signal.variant in ("no_drain", "leaked_slots"):
         return "it runs by itself every 5 minutes, and moves no job (step 6 does)"
-    return ""
+    return "it runs by itself every 5 minutes: the upstream first" if signal.variant == "upstream" else ""
 
 
 def _queue_caps(signal: Signal, facts: Facts, now: Snapshot) -> str:
@@ -161,6 +163,19 @@ def _requeue(signal: Signal, facts: Facts, now: Snapshot) -> str:
     return ""
 
 
+def first(signal: Signal) -> str:
+    """The playbook that comes before this one, empty when none does: jobs that fail at their provider are B's."""
+    return "B" if (signal.letter, signal.variant) == ("F", "upstream") else ""
+
+
+def drains_in_vain(now: Snapshot) -> str:
+    """The provider that refuses every job that is queued: drained now, they all die; empty when some would run."""
+    tools = [tool for tool, counts in now.tool_jobs.by_tool.items() if counts.queued]
+    refusing = {row.provider for row in now.circuits_refusing_now}
+    behind = [CIRCUIT_OF.get(tool, "") for tool in tools]
+    return behind[0] if behind and all(provider in refusing for provider in behind) else ""
+
+
 def upstreams_failing(now: Snapshot) -> tuple[str, ...]:
     """Providers of tools that refuse, or whose circuit failed within the window and has not closed since."""
     counted = {row.provider for row in now.circuits_counted_open}
@@ -173,6 +188,16 @@ def upstreams_failing(now: Snapshot) -> tuple[str, ...]:
 def _refused_knobs(now: Snapshot) -> tuple[str, ...]:
     outcomes = now.rate_limit_pressure.by_bucket_outcome
     return tuple(_KNOB_OF[bucket] for bucket in _WEBHOOKS if outcomes.get(f"{bucket}:blocked", 0))
+
+
+def _stale_versions(signal: Signal, now: Snapshot) -> tuple[str, ...]:
+    spaces = now.config.tool_cache_namespaces
+    knobs = {
+        spaces.web_search: "TOOL_CACHE_WEB_SEARCH_NAMESPACE_VERSION",
+        spaces.product_search: "TOOL_CACHE_PRODUCTS_NS_VER",
+    }
+    stale = {reading.name.split()[0] for reading in signal.readings if reading.fired}
+    return tuple(name for space, name in knobs.items() if space in stale)
 
 
 def _short_of_slots(now: Snapshot) -> tuple[str, ...]:

@@ -160,6 +160,20 @@ def settle(
     return _known(tx.db, walk)
 
 
+def give_back(tx: Tx, walk: str, before: Taken) -> Walk:
+    """A step that was taken and refused before anything happened stands as it did."""
+    if before.by is None or before.at_ms is None:
+        tx.db.execute("DELETE FROM walk_steps WHERE walk = ? AND number = ?", (walk, before.number))
+    else:
+        state = "running" if before.state == "interrupted" else before.state
+        tx.db.execute(
+            "UPDATE walk_steps SET state = ?, by = ?, at_ms = ?, op = ?, lines = ? WHERE walk = ? AND number = ?",
+            (state, before.by, before.at_ms, before.op, _text(before.lines), walk, before.number),
+        )
+    tx.touch("walks")
+    return _known(tx.db, walk)
+
+
 def looked(tx: Tx, walk: str, shows: Finding) -> None:
     """Somebody looked: what was unclear or interrupted a minute ago or longer may be decided anew.
 

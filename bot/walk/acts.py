@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.errors import Refused, Unknown
 from bot.redact import inert
-from playbooks.advice import upstreams_failing
+from playbooks.advice import drains_in_vain, upstreams_failing
 from playbooks.findings import Finding
 from playbooks.functions import FunctionError, function
 from playbooks.judges.f_tool_queue import CIRCUIT_OF
@@ -201,6 +201,12 @@ async def _upstream_works(run: Run, tool: str, now: Snapshot) -> None:
 
 async def _drain(run: Run, args: Mapping[str, Any], now: Snapshot, tell: Teller) -> Act:
     """`toolJobs:processQueue`, repeated until nothing is queued or nothing moves."""
+    if provider := drains_in_vain(now):
+        raise Refused(
+            f"Every queued job calls {provider}, which refuses: drained now, they end in the dead letters.",
+            rule="the upstream first, then drain (Runbook, playbook F, action 6)",
+            then="playbook B first",
+        )
     before = await _queue(run)
     tell.began(before)
     done, calls, why = 0, 0, ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from bot.card import SYMBOL, Button, Card, Confirm, Field, Form, Step, Tone, stop_button, when, who
 from bot.store.walks import ENDED, Taken, Walk
@@ -66,7 +66,11 @@ def lines_of(seen: dict[str, Any], number: int) -> tuple[Finding, ...]:
 def _next(walk: Walk, page: Page) -> Action | None:
     """The first action that a person still has to do something about, and against which nothing speaks."""
     against = walk.seen.get("not_now", {})
-    waiting = (a for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state not in ENDED)
+    waiting = [a for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state not in ENDED]
+    if walk.seen.get("state") == "fired" and not any(taken.state == "done" for taken in walk.steps.values()):
+        waiting = [
+            a for a in waiting if a.kind is not StepKind.RETEST
+        ]  # nothing was done yet that a retest could judge
     return next((a for a in waiting if str(a.number) not in against or walk.step(a.number).state != "open"), None)
 
 
@@ -153,6 +157,8 @@ def _then(walk: Walk, here: Action | None) -> str:
     if walk.ended_ms is not None:
         return f"`/sendcat playbook {walk.page[:1].upper()}` walks it again"
     if here is None:
+        if before := walk.seen.get("before"):
+            return f"playbook {before} first, then look again"
         if walk.seen.get("state") == "quiet":
             return "the signal is quiet and nothing asks for a change: leave the walk, or watch it"
         return "nothing is left to do now; look again, or leave the walk"
@@ -172,6 +178,9 @@ def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
     running = [taken for taken in walk.steps.values() if taken.state == "running" and taken.op is not None]
     yield from (stop_button(taken.op or "") for taken in running[:1])
     look = Button(label="Look again", line=f"walk look {walk.id}", name="walk.look")
+    if before := walk.seen.get("before"):
+        style: Literal["primary"] | None = "primary" if here is None else None
+        yield Button(label=f"Open playbook {before}", line=f"playbook {before}", name="walk.before", style=style)
     if here is not None and not running:
         first, *others = [*_of(walk, here)] or [look]
         yield first.model_copy(update={"style": "primary"}) if first.style is None else first

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from bot.card import Attachment, Card, when, who
 from bot.command import Outcome
-from bot.errors import SendcatError, Unknown, Unreachable
+from bot.errors import Refused, SendcatError, Unknown, Unreachable
 from bot.redact import inert
 from bot.run import card_key, put_card
 from bot.store import audit, ops, outbox, walks
 from bot.store.audit import AuditRecord
 from bot.store.tx import Tx
-from bot.store.walks import State, Walk
+from bot.store.walks import State, Taken, Walk
 from bot.walk.card import card as draw
-from playbooks.advice import upstreams_failing
+from playbooks.advice import drains_in_vain, upstreams_failing
 from playbooks.findings import Finding
 from playbooks.functions import function
 from playbooks.page import Page, StepKind
@@ -96,7 +96,7 @@ async def picture(made: Look) -> dict[str, Any]:
     """A look as the walk keeps it: everything that its card needs, as JSON."""
     from bot.views import reading_text
     from bot.walk import proposals
-    from playbooks.advice import against
+    from playbooks.advice import against, first
 
     signal = made.signal()
     found, offers, not_now = dict(made.found), {}, {}
@@ -122,6 +122,7 @@ async def picture(made: Look) -> dict[str, Any]:
         "found": {str(number): [[line.tone, line.text] for line in lines] for number, lines in found.items() if lines},
         "offers": {str(number): lines for number, lines in offers.items() if lines},
         "not_now": {str(number): reason for number, reason in not_now.items()},
+        "before": first(signal),
         "artifact": made.artifact,
         "at_ms": made.now.generated_at,
     }
@@ -137,15 +138,13 @@ async def _standings(made: Look, knobs: Sequence[Knob]) -> dict[str, Standing]:
 def _changes(made: Look, action: Action) -> list[dict[str, str]]:
     """A button for each thing that a mutate step may do now, with what it would do to what."""
     offered = []
-    for ref in action.all(FunctionRef):
-        if not ref.function.mutates:
-            continue
-        for words, args, flags in _targets(made, ref.function.name):
+    for name in dict.fromkeys(ref.function.name for ref in action.all(FunctionRef) if ref.function.mutates):
+        for words, args, flags in _targets(made, name):
             text = json.dumps(args, separators=(",", ":"))
             offered.append(
                 {
-                    "label": f"{ref.function.name.partition(':')[2]}{f' {words[0]}' if words[0] else ''}",
-                    "line": f"walk mutate WALK {action.number} {ref.function.name} {text} {flags}--yes=true",
+                    "label": f"{name.partition(':')[2]}{f' {words[0]}' if words[0] else ''}",
+                    "line": f"walk mutate WALK {action.number} {name} {text} {flags}--yes=true",
                     "confirm": f"On {made.run.target.name} ({made.run.target.environment.value}): {words[1]}",
                 }
             )
@@ -172,7 +171,9 @@ def _targets(made: Look, name: str) -> list[tuple[tuple[str, str], dict[str, Any
             return [*one, *([((f"({most} at once)", words), {}, f"--most={most} ")] if dead > 1 else [])]
         case "toolJobs:processQueue":
             queued = now.tool_jobs.by_status.queued
-            return [(("", f"{queued} queued jobs are run, some at a time"), {}, "")] if queued else []
+            if not queued or drains_in_vain(now):
+                return []
+            return [(("", f"{queued} queued jobs are run, some at a time"), {}, "")]
     return [(("", f"{function(name).summary}"), {}, "")]
 
 
@@ -194,6 +195,8 @@ async def step(run: Run, walk: str, number: int, *, again: bool = False, effect:
     known, page = await found(run, walk)
 
     def begin(tx: Tx) -> Walk:
+        nonlocal known
+        known = walks.get(tx.db, walk) or known
         taken = walks.take(tx, known.id, number, op=run.op.id, by=run.op.by.account, again=again, effect=bool(effect))
         redraw(tx, taken, page)
         return taken
@@ -201,6 +204,12 @@ async def step(run: Run, walk: str, number: int, *, again: bool = False, effect:
     taking = Taking(run, await run.world.store.write(begin), page, number)
     try:
         yield taking
+    except Refused:
+        if taking.before:
+            await taking.settle("failed", (Finding("refused in the middle", "bad"),))
+        else:
+            await taking.give_back(known.step(number))
+        raise
     except SendcatError as error:
         unclear = isinstance(error, Unreachable) and error.ambiguous
         lines = [Finding(error.what, "unknown" if unclear else "bad")]
@@ -254,6 +263,16 @@ class Taking:
         self.settled = True
         self.card = await self._put(state, lines, note)
         return self.card
+
+    async def give_back(self, before: Taken) -> None:
+        """Refused before anything was done: the step stands as it stood."""
+        self.settled = True
+
+        def write(tx: Tx) -> Card:
+            self.walk = walks.give_back(tx, self.walk.id, before)
+            return redraw(tx, self.walk, self.page)
+
+        self.run.world.feed.publish(self.run.op.id, await self.run.world.store.write(write))
 
     async def _put(self, state: State, lines: Sequence[Finding], note: Note | None) -> Card:
         by = self.run.op.by.account
