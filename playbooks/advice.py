@@ -154,12 +154,12 @@ def _requeue(signal: Signal, facts: Facts, now: Snapshot) -> str:
     jobs = now.tool_jobs.by_status
     if signal.variant == "leaked_slots":
         return "every worker slot is taken: a drain would be skipped, wait a minute"
+    if signal.variant in ("caps", "backlog"):
+        return "the workers run at their caps as it is: requeue when the queue drains"
     if not jobs.dead_letter:
         return "" if jobs.queued else "no dead letters, and nothing is queued"
     if failing := upstreams_failing(now):
         return f"{failing[0]} still fails: requeued now, the jobs come straight back (playbook B first)"
-    if signal.variant in ("caps", "backlog"):
-        return "the queue is full as it is: requeue when it drains"
     return ""
 
 

@@ -193,13 +193,10 @@ def _leases(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[F
     config = now.config.bulkheads.get(provider)
     cap = f" of {config.max_concurrent}" if config else ""
     full = config is not None and len(value) >= config.max_concurrent
-    yield Finding(
-        f"{provider}: {len(value)}{cap} slots taken{_cut('bulkhead:listInFlightByProvider', args, value)}",
-        "bad" if full else "ok",
-    )
     ages = [now.generated_at - int(row["acquiredAt"]) for row in value if "acquiredAt" in row]
-    if ages:
-        yield Finding(f"{provider}: its oldest lease is {_seconds(max(ages))} old")
+    oldest = f", the oldest {_seconds(max(ages))} old" if ages else ""
+    left_out = _cut("bulkhead:listInFlightByProvider", args, value)
+    yield Finding(f"leases of {provider}: {len(value)}{cap}{left_out}{oldest}", "bad" if full else "ok")
 
 
 def _replays(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Finding]:

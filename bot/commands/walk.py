@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment
+from bot.card import Attachment, when
 from bot.command import EXIT, Args, Command, Outcome
 from bot.errors import Refused, Unknown
 
@@ -145,27 +145,28 @@ def _object(text: str) -> dict[str, object]:
 async def _retest(run: Run, args: StepArgs) -> Outcome:
     """Quick drill and snapshot, compared with before; regressions named."""
     from bot import measure
-    from bot.views import progress_text
     from bot.walk import course
     from bot.walk.look import look
-    from playbooks.findings import Finding
     from playbooks.page import StepKind
     from playbooks.regressions import between_drills, between_looks
+    from slo.reports import ms_of_iso
 
     walk, page = await course.found(run, args.walk)
     course.action_of(walk, page, args.step, StepKind.RETEST)
-    earlier = await measure.recent_drills(run, 1)
+    earlier = [report for report in await measure.recent_drills(run, 10) if report.profile == "quick"][:1]
     async with course.step(run, walk.id, args.step, again=True) as taking:
-        newest: list[str] = ["drill begins"]
-        drilled = await measure.drill(
-            run, on_progress=lambda p: newest.__setitem__(0, progress_text(p)), waiting=taking.say
-        )
+        async with course.drawn(taking) as progress:
+            drilled = await measure.drill(run, on_progress=progress, waiting=taking.say)
         before = await measure.named_snapshot(run, walk.before)
         now = await taking.snapshot()
         judged = drilled.judgement
         lines = [
-            Finding(f"quick drill {judged.verdict}: {judged.reason}", "ok" if judged.verdict == "PASS" else "bad"),
-            *between_drills(measure.judge_drill(earlier[0]) if earlier else None, judged),
+            course.drill_line(judged),
+            *between_drills(
+                measure.judge_drill(earlier[0]) if earlier else None,
+                judged,
+                when(ms_of_iso(earlier[0].started_at)) if earlier else "",
+            ),
             *(between_looks(before, now) if before else ()),
         ]
         await taking.settle("done", lines)
@@ -213,7 +214,7 @@ async def _leave(run: Run, args: WalkArgs) -> Outcome:
     """End the walk; the summary goes into the thread of its card."""
     from bot import measure
     from bot.errors import SendcatError
-    from bot.store import walks
+    from bot.store import changes, walks
     from bot.store.tx import Tx
     from bot.store.walks import Walk
     from bot.walk import course
@@ -233,7 +234,8 @@ async def _leave(run: Run, args: WalkArgs) -> Outcome:
 
     def write(tx: Tx) -> tuple[Walk, Attachment]:
         left = walks.leave(tx, walk.id, run.op.by.account)
-        told = course.summary(left, page, moved)
+        made = [c for c in changes.recent(tx.db, left.target, limit=20) if c.created_ms >= left.started_ms]
+        told = course.summary(left, page, moved, made)
         course.redraw(tx, left, page)
         course.into_thread(tx, run, left, (told,))
         return left, told

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,18 @@ from bot.store.tx import Tx
 from bot.store.walks import State, Taken, Walk
 from bot.walk.card import card as draw
 from playbooks.advice import drains_in_vain, upstreams_failing
-from playbooks.findings import Finding
+from playbooks.findings import Finding, Tone
 from playbooks.functions import function
 from playbooks.page import Page, StepKind
 from playbooks.page import Step as Action
 from playbooks.spans import FunctionRef
 from slo.snapshot import Snapshot
+from slo.verdict import Judgement
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from bot.sendcat.load import DrillProgress
+    from bot.store.changes import Change
     from bot.walk.look import Look
     from playbooks.knobs import Knob
     from playbooks.tuning import Standing
@@ -228,6 +232,40 @@ def _numbers(numbers: Mapping[str, int]) -> str:
 NAMES = {"deadLetter": "dead letters", "entries": "entries"}
 
 
+@asynccontextmanager
+async def drawn(taking: Taking) -> AsyncIterator[Callable[[DrillProgress], None]]:
+    """Give a drill something to tell its progress to; the newest is drawn on the step every two seconds."""
+    from bot.views import progress_text
+
+    newest: list[str] = []
+
+    async def draw() -> None:
+        while True:
+            await asyncio.sleep(DRAW_EVERY_S)
+            if newest:
+                await taking.say(newest.pop())
+
+    def tell(progress: DrillProgress) -> None:
+        newest[:] = [progress_text(progress)]
+
+    task = asyncio.create_task(draw())
+    try:
+        yield tell
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def drill_line(judged: Judgement) -> Finding:
+    """The verdict of a retest's drill, and what was red or not decided."""
+    red = [f"{check.scope} {check.name.replace('_', ' ')}" for check in (*judged.failed, *judged.undecided)]
+    more = f", and {len(red) - 3} more" if len(red) > 3 else ""
+    why = ", ".join(red[:3]) + more or judged.reason or "every check is within its limit"
+    tone: Tone = "ok" if judged.verdict == "PASS" else "bad" if judged.verdict == "FAIL" else "unknown"
+    return Finding(f"quick drill {judged.verdict}: {why}", tone)
+
+
 @dataclass(frozen=True)
 class Note:
     """What the audit trail keeps of a step: row of authority, what was acted on, numbers before and after."""
@@ -336,8 +374,11 @@ def into_thread(tx: Tx, run: Run, walk: Walk, notes: Sequence[Attachment]) -> No
         )
 
 
-def summary(walk: Walk, page: Page, moved: Sequence[Finding]) -> Attachment:
-    """What was found, done by whom, and what changed in the numbers: for the thread, at the end of a walk."""
+def summary(walk: Walk, page: Page, moved: Sequence[Finding], changed: Sequence[Change] = ()) -> Attachment:
+    """What was found, done by whom, and what changed in the numbers: for the thread, at the end of a walk.
+
+    ``changed`` are the changes of knobs on its target that were proposed meanwhile, whoever proposed them.
+    """
     first = walk.seen.get("first", walk.seen)
     lines = [f"Found: {first.get('state', 'not looked')}. {first.get('why', '')}"]
     if first.get("why") != walk.seen.get("why"):
@@ -352,6 +393,10 @@ def summary(walk: Walk, page: Page, moved: Sequence[Finding]) -> Attachment:
         if action.kind is not StepKind.READ and walk.step(action.number).state == "open":
             reason = against.get(str(action.number))
             lines.append(f"Step {action.number} ({action.kind}): not done{f', {reason}' if reason else ''}")
+    for change in reversed(changed):
+        by = f"proposed by {who(change.proposer.account)}"
+        by += f", approved by {who(change.approver.account)}" if change.approver else ""
+        lines.append(f"Change {change.words}: {change.state}{f', {change.verdict}' if change.verdict else ''}, {by}")
     numbers = "; ".join(line.text for line in moved) or "nothing moved since the first look"
     lines.append(f"Numbers: {numbers}.")
     return Attachment(title=f"Playbook {page.letter}, walk {walk.id}: summary", text="\n".join(lines))
