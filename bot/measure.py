@@ -181,6 +181,20 @@ async def last_snapshot(run: Run) -> tuple[str, Snapshot] | None:
     return (found.name, Snapshot.parse(_read(run, found))) if found else None
 
 
+async def recent_snapshots(run: Run, count: int, *, since_ms: int) -> list[Snapshot]:
+    """The newest saved snapshots of this target since a moment, not by this run itself, the oldest first."""
+    rows = await run.world.store.read(
+        lambda conn: artifacts.listing(conn, "snapshot", run.target.name, limit=count + 3)
+    )
+    found: list[Snapshot] = []
+    for row in rows:
+        if row.op == run.op.id or row.started_ms < since_ms or len(found) >= count:
+            continue
+        with contextlib.suppress(SendcatError, OSError, ValueError):
+            found.append(Snapshot.parse(_read(run, row)))
+    return sorted(found, key=lambda look: look.generated_at)
+
+
 async def named_snapshot(run: Run, name: str | None) -> Snapshot | None:
     """A saved snapshot by its name; None when its file is gone or no longer as it was written."""
     if name is None:

@@ -191,7 +191,7 @@ def reading_text(reading: Reading) -> str:
     """One reading with its limit and age: ``oldest queued 240 s, limit 60 s (12 s old, sampled)``."""
     unit = "" if reading.unit in reading.name.split() else reading.unit
     text = f"{inert(reading.name, 80)} {_measure(reading.value, unit)}"
-    if reading.limit is not None:
+    if reading.limit is not None and not isinstance(reading.value, str):
         text += f", limit {_measure(reading.limit, unit)}"
     about = [f"{duration(reading.age_ms)} old"] if reading.age_ms else []
     about += ["sampled"] if reading.sampled else []

@@ -57,7 +57,8 @@ async def test_playbook_F_says_capacity_and_offers_the_pair_that_helps(stage: St
     card = await card_with(stage, "Playbook F FIRED", "worker slots 2 leases, limit 6", "rising")
 
     assert "inFlightByProvider.tool_job_worker: 2 of 6" in card
-    assert "circuit serper_search: closed" in card
+    assert "circuits closed: serper_search, openrouter_chat_primary" in card
+    assert "capacity: the running caps are reached (search_web: 2 running; 2 of 6 worker slots taken)" in card
     assert "running caps are reached" in card
     assert "TOOL_JOB_RUNMAX_WEB is 2; one change may lead to 1..3" in card
     assert "[ Propose TOOL_JOB_RUNMAX_WEB 3 and TOOL_JOB_RUNMAX_QOS_REALTIME 3 ]" in card
@@ -142,7 +143,10 @@ async def test_playbook_F_drains_what_nobody_drains(stage: Stage) -> None:
     await stage.type("playbook F")
     await card_with(stage, "Playbook F FIRED", "no worker drains", "processQueue")
 
-    await press(stage, "6: processQueue")
+    assert "2. change: Increase the workers' capacity conservatively  · not now: nobody drains" in text_of(
+        stage.cards()[-1]
+    )
+    await press(stage, "processQueue")
     card = await card_with(stage, "queued 9 → 0")
 
     assert "9 jobs run in" in card
@@ -155,10 +159,10 @@ async def test_a_dead_letter_goes_back_only_when_its_upstream_takes_calls(stage:
     for _ in range(6):
         deployment.circuits.failure("serper_search", deployment.settle(), "HTTP 503")
     await stage.type("playbook F")
-    card = await card_with(stage, "Playbook F FIRED", "circuit serper_search: open, refuses")
-    label = next(part for part in card.split("[ ") if "requeueDeadLetter" in part).partition(" ]")[0]
+    card = await card_with(stage, "Playbook F FIRED", "circuit serper_search: open, refuses", "upstream: the jobs fail")
+    assert "requeueDeadLetter" not in "".join(line for line in card.splitlines() if line.startswith("[ "))
 
-    await press(stage, label)
+    await stage.type("walk mutate w-1 6 toolJobs:requeueDeadLetter --most=20 --yes=true")
     await until(lambda: any("Runbook, playbook F, action 6" in text for text in stage.whispers()))
 
     assert stage.sendcat.counters.mutations["toolJobs:requeueDeadLetter"] == 0
@@ -247,7 +251,7 @@ async def test_a_second_playbook_line_brings_the_walk_down(stage: Stage) -> None
     """The open walk goes on at the newest card; the old card says so and has no buttons."""
     await stage.type("playbook F")
     await card_with(stage, "Playbook F QUIET")
-    await press(stage, "Skip step 2", user=ONCALL)
+    await press(stage, "Skip step 4", user=ONCALL)
     await stage.type("playbook F")
     await until(lambda: len(stage.cards()) == 2 and "Playbook F QUIET" in text_of(stage.cards()[1]))
 
