@@ -28,6 +28,7 @@ from slo.snapshot import Snapshot
 if TYPE_CHECKING:
     from bot.run import Run
     from bot.walk.look import Look
+    from bot.walk.proposals import Offer
 
 DRAW_EVERY_S = 2.0
 DEAD_LETTERS = 3
@@ -82,12 +83,13 @@ def picture(made: Look) -> dict[str, Any]:
     from bot.walk import proposals
 
     signal = made.signal()
-    found, offers = dict(made.found), {}
+    found: dict[int, Any] = dict(made.found)
+    offers: dict[int, list[Any]] = {}
     for action in made.page.steps:
         if action.kind is StepKind.CHANGE:
             ranges, proposed = proposals.of_step(action, signal, made.now)
             found[action.number] = (*found.get(action.number, ()), *ranges)
-            offers[action.number] = [{"label": offer.label, "line": offer.line} for offer in proposed]
+            offers[action.number] = [_kept(offer) for offer in proposed]
         elif action.kind is StepKind.MUTATE:
             offers[action.number] = list(_changes(made, action))
     return {
@@ -102,6 +104,11 @@ def picture(made: Look) -> dict[str, Any]:
         "artifact": made.artifact,
         "at_ms": made.now.generated_at,
     }
+
+
+def _kept(offer: Offer) -> dict[str, Any]:
+    form = offer.form.model_dump(mode="json", exclude_defaults=True) if offer.form is not None else None
+    return {"label": offer.label, "line": offer.line} | ({"form": form} if form is not None else {})
 
 
 def _changes(made: Look, action: Action) -> list[dict[str, str]]:

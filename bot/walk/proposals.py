@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.card import Form
+from bot.tuning.form import Wanted, change_form
 from playbooks.findings import Finding
 from playbooks.knobs import Knob, KnobType, effective
+from playbooks.lines import Line
 from playbooks.page import Step
 from playbooks.signals import Signal
 from playbooks.spans import KnobRef
@@ -18,6 +21,7 @@ from playbooks.tuning import Standing, fixed, legal, line_of, shown
 from slo.snapshot import Snapshot
 
 SHOWN = 6
+WHY = 280
 KEPT = {("A", "abusive"): "this is abuse: the limits stay, a higher one lets more of it in"}
 """Letter and variant for which the runbook wants nothing raised (Runbook, playbook A, action 2)."""
 _VERSION = re.compile(r".*?v(\d+)")
@@ -25,10 +29,11 @@ _VERSION = re.compile(r".*?v(\d+)")
 
 @dataclass(frozen=True)
 class Offer:
-    """A button: its label, and the line it is."""
+    """A button: its label, the line it is, and the form that is asked first where numbers are to be chosen."""
 
     label: str
     line: str
+    form: Form | None = None
 
 
 def of_step(step: Step, signal: Signal | None, now: Snapshot) -> tuple[tuple[Finding, ...], tuple[Offer, ...]]:
@@ -44,9 +49,17 @@ def of_step(step: Step, signal: Signal | None, now: Snapshot) -> tuple[tuple[Fin
     if len(knobs) > SHOWN:
         findings.append(Finding(f"and {len(knobs) - SHOWN} more of this kind"))
     wished = [(knob, ref.value) for ref in refs if ref.value is not None for knob in ref.knobs]
-    offers = [_switch(knob, value, now) for knob, value in wished]
-    raised = [] if wished else [_raise(group, now) for group in _together(about or named[:1])]
+    why = reason(signal)
+    offers = [_switch(knob, value, now, why) for knob, value in wished]
+    raised = [] if wished else [_raise(group, now, why) for group in _together(about or named[:1])]
     return tuple(findings), tuple(offer for offer in (*offers, *raised) if offer is not None)[:2]
+
+
+def reason(signal: Signal | None) -> str:
+    """Why the step is taken, as the proposal shows it and the record keeps it: the playbook and what it saw."""
+    if signal is None or not signal.fired:
+        return ""
+    return f"playbook {signal.letter}: {signal.why.replace('`', '')}"[:WHY]
 
 
 def _concerns(knob: Knob, signal: Signal) -> bool:
@@ -93,9 +106,10 @@ def _range(knob: Knob, now: Snapshot) -> Finding:
     return Finding(f"{knob.name} is {value}; one change may lead to {reach.low}..{reach.high}{unit}")
 
 
-def _raise(knobs: tuple[Knob, ...], now: Snapshot) -> Offer | None:
-    """The largest lawful step up, for all of a group together; the next version of a namespace."""
+def _raise(knobs: tuple[Knob, ...], now: Snapshot, why: str) -> Offer | None:
+    """The largest lawful step up for all of a group, to be lessened in the form; of a namespace, the next version."""
     texts: dict[str, str] = {}
+    wanted: list[Wanted] = []
     for knob in knobs:
         value = effective(now, knob)
         if knob.effective_as is not None and (version := _VERSION.fullmatch(str(value))):
@@ -105,11 +119,20 @@ def _raise(knobs: tuple[Knob, ...], now: Snapshot) -> Offer | None:
         if knob.type is not KnobType.INT or reach is None or reach.high == reach.old:
             return None
         texts[knob.name] = str(reach.high)
+        wanted.append(Wanted(knob, reach.low, reach.high, reach.old, str(reach.high)))
     words = " and ".join(f"{name} {text}" for name, text in texts.items())
-    return Offer(f"Propose {words}", line_of(texts))
+    if len(wanted) < len(texts):
+        return Offer(f"Propose {words}", _line(texts, why))
+    form = change_form(wanted, title="Propose a change", why=why, note="Another responder approves it in Slack.")
+    return Offer(f"Propose {words}", "tune", form)
 
 
-def _switch(knob: Knob, value: str | None, now: Snapshot) -> Offer | None:
+def _switch(knob: Knob, value: str | None, now: Snapshot, why: str) -> Offer | None:
     if value is None or effective(now, knob) == (value == "true"):
         return None
-    return Offer(f"Propose {knob.name}={value}", line_of({knob.name: value}))
+    return Offer(f"Propose {knob.name}={value}", _line({knob.name: value}, why))
+
+
+def _line(texts: dict[str, str], why: str) -> str:
+    words = line_of(texts).split()
+    return Line(words[0], tuple(words[1:]), {"why": why} if why else {}).text
