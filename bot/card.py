@@ -128,6 +128,11 @@ class Field(_Frozen):
     hint: str = ""
     optional: bool = False
     word: bool = False
+    prefix: str = ""
+    """Put before the answer, as ``KNOB=`` before a value."""
+    least: int | None = None
+    most: int | None = None
+    """Bounds of a number, both inclusive; Slack marks an answer outside of them before the form closes."""
 
 
 class Form(_Frozen):

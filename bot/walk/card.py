@@ -256,6 +256,7 @@ def _offered(walk: Walk, number: int, at: int, raw: dict[str, Any]) -> Button:
         name=f"walk.offer-{number}-{at}",
         confirm=Confirm(title=raw["label"][:90], text=confirm, yes="Do it") if confirm else None,
         style="danger" if confirm else None,
+        form=Form.model_validate(raw["form"]) if "form" in raw else None,
     )
 
 

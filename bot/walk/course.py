@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bot.sendcat.load import DrillProgress
     from bot.store.changes import Change
     from bot.walk.look import Look
+    from bot.walk.proposals import Offer
     from playbooks.knobs import Knob
     from playbooks.tuning import Standing
 
@@ -109,7 +110,9 @@ async def picture(made: Look) -> dict[str, Any]:
     from playbooks.advice import against, first
 
     signal = made.signal()
-    found, offers, not_now = dict(made.found), {}, {}
+    found: dict[int, Any] = dict(made.found)
+    offers: dict[int, list[Any]] = {}
+    not_now: dict[int, str] = {}
     for action in made.page.steps:
         if reason := against(action.number, signal, made.facts):
             not_now[action.number] = reason
@@ -117,7 +120,7 @@ async def picture(made: Look) -> dict[str, Any]:
             standings = {} if reason else await _standings(made, proposals.knobs_of(action, signal, made.now))
             ranges, proposed = proposals.of_step(action, signal, made.now, standings, made.gate)
             found[action.number] = (*found.get(action.number, ()), *ranges)
-            offers[action.number] = [] if reason else [{"label": o.label, "line": o.line} for o in proposed]
+            offers[action.number] = [] if reason else [_kept(offer) for offer in proposed]
         elif action.kind is StepKind.RUN and made.gate is not None:
             offers[action.number] = [{"label": f"Run {made.gate.wish.milestone}", "line": made.gate.line}]
         elif action.kind is StepKind.MUTATE:
@@ -145,6 +148,11 @@ async def _standings(made: Look, knobs: Sequence[Knob]) -> dict[str, Standing]:
     from bot.tuning.draft import standing
 
     return {knob.name: await standing(made.run, knob, {}, made.now) for knob in knobs[:READINGS]}
+
+
+def _kept(offer: Offer) -> dict[str, Any]:
+    form = offer.form.model_dump(mode="json", exclude_defaults=True) if offer.form is not None else None
+    return {"label": offer.label, "line": offer.line} | ({"form": form} if form is not None else {})
 
 
 def _changes(made: Look, action: Action) -> list[dict[str, str]]:

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.card import Form
+from bot.tuning.form import Wanted, change_form
 from playbooks.advice import focus
 from playbooks.findings import Finding
 from playbooks.knobs import Knob, KnobType, all_knobs, effective
+from playbooks.lines import Line
 from playbooks.page import Step
 from playbooks.signals import Signal
 from playbooks.spans import KnobRef
@@ -24,15 +27,17 @@ if TYPE_CHECKING:
     from bot.walk.milestone import Gate
 
 SHOWN = 6
+WHY = 280
 _VERSION = re.compile(r".*?v(\d+)")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A button: its label, and the line it is."""
+    """A button: its label, the line it is, and the form that is asked first where numbers are to be chosen."""
 
     label: str
     line: str
+    form: Form | None = None
 
 
 def knobs_of(step: Step, signal: Signal, now: Snapshot) -> tuple[Knob, ...]:
@@ -66,10 +71,11 @@ def of_step(
     if len(knobs) > SHOWN:
         findings.append(Finding(f"and {len(knobs) - SHOWN} more of this kind"))
     wished = [(knob, ref.value) for ref in refs if ref.value is not None for knob in ref.knobs]
-    offers = [_switch(knob, value, now) for knob, value in wished]
+    why = reason(signal)
+    offers = [_switch(knob, value, now, why) for knob, value in wished]
     named = _named(step)
     about = knobs if len(knobs) < len(named) or len(named) == 1 else named[:1]
-    moved = [] if wished else [_move(group, known) for group in _together(about)]
+    moved = [] if wished else [_move(group, known, why) for group in _together(about)]
     return tuple(findings), tuple(offer for offer in (*offers, *moved) if offer is not None)[:2]
 
 
@@ -81,6 +87,13 @@ def _named(step: Step) -> tuple[Knob, ...]:
 
 def _label(line: str) -> str:
     return f"Propose {line.removeprefix('tune ')}" if line.startswith("tune ") else f"Run {line}"
+
+
+def reason(signal: Signal) -> str:
+    """Why the step is taken, as the proposal shows it and the record keeps it: the playbook and what it saw."""
+    if not signal.fired:
+        return ""
+    return f"playbook {signal.letter}: {signal.why.replace('`', '')}"[:WHY]
 
 
 def _concerns(knob: Knob, signal: Signal) -> bool:
@@ -126,12 +139,14 @@ def _range(knob: Knob, standing: Standing) -> Finding:
     return Finding(f"{knob.name} is {value}; one change may lead to {reach.low}..{reach.high}{unit}{calls}")
 
 
-def _move(knobs: tuple[Knob, ...], known: Mapping[str, Standing]) -> Offer | None:
-    """The largest lawful step that relieves, for all of a group together; the next version of a namespace.
+def _move(knobs: tuple[Knob, ...], known: Mapping[str, Standing], why: str) -> Offer | None:
+    """The largest lawful step that relieves, for all of a group together, to be lessened in the form.
 
-    Numbers go up - but the life of a lease comes down, toward real call durations (Runbook, playbook C, action 3).
+    Numbers go up - but the life of a lease comes down, toward real call durations (Runbook, playbook C, action 3). Of a
+    namespace it is the next version.
     """
     texts: dict[str, str] = {}
+    wanted: list[Wanted] = []
     for knob in knobs:
         standing = known[knob.name]
         if knob.effective_as is not None and (version := _VERSION.fullmatch(str(standing.effective))):
@@ -145,11 +160,20 @@ def _move(knobs: tuple[Knob, ...], known: Mapping[str, Standing]) -> Offer | Non
         if value == reach.old:
             return None
         texts[knob.name] = str(value)
+        wanted.append(Wanted(knob, reach.low, reach.high, reach.old, str(value)))
     words = " and ".join(f"{name} {text}" for name, text in texts.items())
-    return Offer(f"Propose {words}", line_of(texts))
+    if len(wanted) < len(texts):
+        return Offer(f"Propose {words}", _line(texts, why))
+    form = change_form(wanted, title="Propose a change", why=why, note="Another responder approves it in Slack.")
+    return Offer(f"Propose {words}", "tune", form)
 
 
-def _switch(knob: Knob, value: str | None, now: Snapshot) -> Offer | None:
+def _switch(knob: Knob, value: str | None, now: Snapshot, why: str) -> Offer | None:
     if value is None or effective(now, knob) == (value == "true"):
         return None
-    return Offer(f"Propose {knob.name}={value}", line_of({knob.name: value}))
+    return Offer(f"Propose {knob.name}={value}", _line({knob.name: value}, why))
+
+
+def _line(texts: dict[str, str], why: str) -> str:
+    words = line_of(texts).split()
+    return Line(words[0], tuple(words[1:]), {"why": why} if why else {}).text
