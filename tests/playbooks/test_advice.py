@@ -6,41 +6,49 @@ import re
 
 import pytest
 
-from bot.walk.proposals import of_step
+from bot.walk.proposals import Offer, of_step
 from playbooks.advice import _JUDGES, against, drains_in_vain, first, queue_cause, upstreams_failing
 from playbooks.book import Book
 from playbooks.callers import pressure
+from playbooks.lines import parse
 from playbooks.page import StepKind
 from playbooks.signals import judge_signals
 from tests.playbooks.fault_states import State, observe
 
-PAIR = "tune TOOL_JOB_RUNMAX_WEB=3 TOOL_JOB_RUNMAX_QOS_REALTIME=3"
+PAIR = "TOOL_JOB_RUNMAX_WEB=3 TOOL_JOB_RUNMAX_QOS_REALTIME=3"
 
 PROPOSED: dict[str, dict[int, str]] = {
     "A:abusive": {},
-    "A:legitimate": {3: "tune RATE_LIMIT_GMAIL_PUSH_MAX 150"},
-    "A:chat": {3: "tune RATE_LIMIT_CHAT_STREAM_MAX 37"},
+    "A:legitimate": {3: "RATE_LIMIT_GMAIL_PUSH_MAX=150"},
+    "A:chat": {3: "RATE_LIMIT_CHAT_STREAM_MAX=37"},
     "A:contention": {},
-    "B:primary": {5: "tune FF_PROVIDER_FAILOVER_ENABLED true"},
-    "B:quota": {5: "tune FF_PROVIDER_FAILOVER_ENABLED true"},
+    "B:primary": {5: "FF_PROVIDER_FAILOVER_ENABLED=true"},
+    "B:quota": {5: "FF_PROVIDER_FAILOVER_ENABLED=true"},
     "B:stale_open": {},
     "B:tool": {},
-    "C:sustained": {2: "tune BULKHEAD_OR_PRI_MAX_CONCURRENT 28"},
+    "C:sustained": {2: "BULKHEAD_OR_PRI_MAX_CONCURRENT=28"},
     "C:spike": {},
-    "C:leaked": {3: "tune BULKHEAD_OR_PRI_LEASE_TTL_MS 480000"},
+    "C:leaked": {3: "BULKHEAD_OR_PRI_LEASE_TTL_MS=480000"},
     "D:surge": {},
     "D:hidden": {},
-    "E:stale": {2: "tune TOOL_CACHE_WEB_SEARCH_NAMESPACE_VERSION v2"},
-    "E:products": {2: "tune TOOL_CACHE_PRODUCTS_NS_VER v2"},
+    "E:stale": {2: "TOOL_CACHE_WEB_SEARCH_NAMESPACE_VERSION=v2"},
+    "E:products": {2: "TOOL_CACHE_PRODUCTS_NS_VER=v2"},
     "F:caps": {2: PAIR},
-    "F:backlog": {2: PAIR, 3: "tune TOOL_JOB_QMAX_WEB 96"},
+    "F:backlog": {2: PAIR, 3: "TOOL_JOB_QMAX_WEB=96"},
     "F:no_drain": {},
-    "F:leaked_slots": {2: "tune BULKHEAD_TOOL_JOB_MAX 7"},
+    "F:leaked_slots": {2: "BULKHEAD_TOOL_JOB_MAX=7"},
     "F:upstream": {},
 }
-"""By fault: the lines that its change steps offer. Whatever the table of mitigations calls wrong is in none of them."""
+"""By fault: the values that its change steps offer. Whatever the table of mitigations calls wrong is in none of them."""
 MUTATES = {"E:stale": {1}, "E:products": {1}, "F:no_drain": {6}, "F:caps": {4}, "F:backlog": {4}}
 """Steps that change something beside a knob, and against which nothing speaks."""
+
+
+def _wished(offer: Offer) -> str:
+    """The change that an offer leads to: by its form's first answers, or by its line."""
+    if offer.form is not None:
+        return " ".join(f"{field.prefix}{field.value}" for field in offer.form.fields if field.word)
+    return "=".join(parse(offer.line).words)
 
 
 def _state(fault: str, gap_ms: int = 8_000) -> State:
@@ -55,7 +63,7 @@ async def test_a_walk_proposes_the_right_change_and_no_wrong_one(book: Book, fau
     signal = next(s for s in judge_signals(facts, book) if s.letter == fault[0])
     page = book.playbook(fault[0])
     offered = {
-        step.number: tuple(offer.line for offer in of_step(step, signal, facts.now, {})[1])
+        step.number: tuple(_wished(offer) for offer in of_step(step, signal, facts.now, {})[1])
         for step in page.steps
         if step.kind is StepKind.CHANGE and not against(step.number, signal, facts)
     }
@@ -78,7 +86,7 @@ async def test_B_flapping_is_told_from_looks_over_time_and_only_then_the_cool_do
     assert against(4, over_time, long) == ""
     assert long.now is not None
     _, offers = of_step(page.step(4), over_time, long.now, {})
-    assert [offer.line for offer in offers] == ["tune CIRCUIT_OPENROUTER_PRIMARY_COOLDOWN_MS 90000"]
+    assert [_wished(offer) for offer in offers] == ["CIRCUIT_OPENROUTER_PRIMARY_COOLDOWN_MS=90000"]
 
 
 async def test_B_no_failover_to_a_sick_route(book: Book) -> None:
