@@ -10,6 +10,7 @@ from bot.catalog import nearest
 from bot.command import Args, Command, Outcome
 from bot.errors import Refused, Unknown
 from playbooks.functions import FUNCTIONS, FunctionError, function
+from playbooks.sampling import sampled
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -45,8 +46,8 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
     if found.mutates:
         raise Refused(
             f"`{found.name}` changes something; inspect only reads.",
-            rule="a closed set of reads (R21)",
-            then="open the playbook that names it: /sendcat playbook E or F",
+            rule="a change is a step of its playbook: confirmed, and recorded with before and after (R21)",
+            then=_instead(found.name, run),
         )
     try:
         given = json.loads(args.arguments)
@@ -61,17 +62,32 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
     rest: tuple[Attachment, ...] = ()
     if len(lines) > SHOWN_LINES:
         rest = (Attachment(title=found.name, text=text),)
+    left_out = sampled(found.name, checked, value)
     card = Card(
-        title=f"{found.name}: {_size(value)}",
-        tone=Tone.OK,
+        title=f"{found.name}: {_size(value)}{', sampled' if left_out else ''}",
+        tone=Tone.WARN if left_out else Tone.OK,
         context=run.context,
-        lead=found.summary,
+        lead=f"{found.summary}. Sampled: {left_out}." if left_out else found.summary,
         code="\n".join(lines[:SHOWN_LINES]) + ("\n… the rest is in the thread" if rest else ""),
         footer=f"`npx convex run {found.name} '{json.dumps(checked, separators=(',', ':'))}'` · customer data masked",
         attachments=rest,
         final=True,
     )
-    return Outcome(card=card, exit_status=0, data={"function": found.name, "args": checked, "value": value})
+    return Outcome(
+        card=card, exit_status=0, data={"function": found.name, "args": checked, "sampled": left_out, "value": value}
+    )
+
+
+def _instead(name: str, run: Run) -> str:
+    """The step that does it, by the pages themselves."""
+    from playbooks.page import StepKind
+    from playbooks.spans import FunctionRef
+
+    for page in run.world.book.playbooks:
+        for step in page.steps:
+            if step.kind is StepKind.MUTATE and any(ref.function.name == name for ref in step.all(FunctionRef)):
+                return f"/sendcat playbook {page.letter}, step {step.number}: it does exactly this, once you confirm"
+    return "no playbook names it; it is left to Sendcat's own timer"
 
 
 def _size(value: Any) -> str:
