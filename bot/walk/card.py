@@ -203,17 +203,22 @@ def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
         )
     yield look
     against = walk.seen.get("not_now", {})
-    for action in page.steps:
-        if action is here or action.kind is StepKind.READ or walk.step(action.number).state in ENDED:
-            continue
-        if action.kind is StepKind.CHANGE and str(action.number) in against:
-            continue
-        for button in list(_of(walk, action))[:1]:
-            yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
+    left = [a for a in page.steps if a is not here and a.kind is not StepKind.READ]
+    left = [action for action in left if walk.step(action.number).state not in ENDED]
+    yield from _other(walk, (action for action in left if str(action.number) not in against))
     offered = walk.seen.get("offers", {}).get(str(here.number), ()) if here is not None else ()
     if watched is None and not any(offer["line"].startswith("walk watch") for offer in offered):
         yield Button(label="Watch 10 min", line=f"walk watch {walk.id}", name="walk.watch")
     yield Button(label="Leave", line=f"walk leave {walk.id}", name="walk.leave")
+    # What speaks against a change of a knob is for tuning to hear; the four functions can be pressed all the same.
+    yield from _other(walk, (a for a in left if str(a.number) in against and a.kind is not StepKind.CHANGE))
+
+
+def _other(walk: Walk, actions: Iterable[Action]) -> Iterable[Button]:
+    """The first button of other steps, with their number."""
+    for action in actions:
+        for button in list(_of(walk, action))[:1]:
+            yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
 
 
 def _of(walk: Walk, action: Action) -> Iterable[Button]:
