@@ -24,7 +24,7 @@ from bot.notary import Notary
 from bot.pages import findings, read_book
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
-from bot.store import audit, epochs
+from bot.store import audit, epochs, walks
 from bot.store.audit import AuditRecord
 from bot.store.database import UNWRITABLE, Store
 from bot.store.leader import Leadership
@@ -118,6 +118,10 @@ class Bot:
             world.notary.start()
             world.carrier = bot.applier
             await bot.worker.start()
+            if await store.read(walks.interrupted):
+                from bot.walk.course import mend
+
+                await mend(world)
             await bot.applier.start()
             bot.cards = asyncio.create_task(keep_cases(world), name="cases")
             bot.pulse = asyncio.create_task(keep_recording(world), name="pulse")

@@ -355,4 +355,6 @@ def interrupted_outcome(op: Op, card: Card | None, why: str) -> Outcome:
         lead=f"{why[:1].upper()}{why[1:]}; run {op.id} did not end and decides nothing. No load is running.",
         next=f"run it again: /sendcat {op.line}",
     ).model_copy(update={"buttons": (again,)})
-    return Outcome(card=shown, exit_status=3, verdict=Verdict.INCOMPLETE, data={"error": "interrupted"})
+    # A step of a walk is told by the walk's own card, which is drawn anew; "run it again" is not for one that changes.
+    silent = op.command.startswith("walk ") and op.place.channel is not None
+    return Outcome(card=shown, exit_status=3, verdict=Verdict.INCOMPLETE, data={"error": "interrupted"}, silent=silent)

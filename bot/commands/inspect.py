@@ -10,6 +10,7 @@ from bot.catalog import nearest
 from bot.command import Args, Command, Outcome
 from bot.errors import Refused, Unknown
 from playbooks.functions import FUNCTIONS, FunctionError, function
+from playbooks.sampling import sampled
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -44,7 +45,7 @@ def _changes_at(book: Book, name: str, arguments: str) -> str:
             if step.kind is StepKind.MUTATE and named:
                 line = f"walk mutate w-N {step.number} {name} {arguments} --yes=true"
                 return f"/sendcat playbook {page.letter}, then press it there, or type: {line}"
-    return "open the playbook that names it: /sendcat playbook E or F"
+    return "no playbook names it; it is left to Sendcat's own timer"
 
 
 async def _run(run: Run, args: InspectArgs) -> Outcome:
@@ -60,7 +61,7 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
     if found.mutates:
         raise Refused(
             f"`{found.name}` changes something; inspect only reads.",
-            rule="a closed set of reads (R21)",
+            rule="a change is a step of its playbook: confirmed, and recorded with before and after (R21)",
             then=_changes_at(run.world.book, found.name, args.arguments),
         )
     try:
@@ -76,17 +77,20 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
     rest: tuple[Attachment, ...] = ()
     if len(lines) > SHOWN_LINES:
         rest = (Attachment(title=found.name, text=text),)
+    left_out = sampled(found.name, checked, value)
     card = Card(
-        title=f"{found.name}: {_size(value)}",
-        tone=Tone.OK,
+        title=f"{found.name}: {_size(value)}{', sampled' if left_out else ''}",
+        tone=Tone.WARN if left_out else Tone.OK,
         context=run.context,
-        lead=found.summary,
+        lead=f"{found.summary}. Sampled: {left_out}." if left_out else found.summary,
         code="\n".join(lines[:SHOWN_LINES]) + ("\n… the rest is in the thread" if rest else ""),
         footer=f"`npx convex run {found.name} '{json.dumps(checked, separators=(',', ':'))}'` · customer data masked",
         attachments=rest,
         final=True,
     )
-    return Outcome(card=card, exit_status=0, data={"function": found.name, "args": checked, "value": value})
+    return Outcome(
+        card=card, exit_status=0, data={"function": found.name, "args": checked, "sampled": left_out, "value": value}
+    )
 
 
 def _size(value: Any) -> str:

@@ -195,19 +195,33 @@ async def _watch(run: Run, args: WatchArgs) -> Outcome:
     from bot.walk.look import FLAPPING_LOOKS, look
 
     minutes = min(max(args.minutes, 1), 60)
+    until_ms = run.world.clock.now_ms() + round((minutes - 1) * WATCH_EVERY_S * 1000)
     quiet = 0
     earlier: tuple[Snapshot, ...] = ()
     walk, page = await course.found(run, args.walk)
     for at in range(minutes):
         made = await look(run, page, earlier)
         earlier = made.facts.looks[-FLAPPING_LOOKS:] if page.letter == "B" else made.facts.looks[-1:]
-        walk = await course.observe(run, walk, made)
-        quiet = quiet + 1 if walk.seen.get("state") == "quiet" else 0
+        quiet = quiet + 1 if made.signal().state == "quiet" else 0
         current, _ = await course.found(run, walk.id)
-        if quiet >= QUIET_LOOKS or run.brake.halted is not None or current.ended_ms is not None or at == minutes - 1:
+        over = quiet >= QUIET_LOOKS or run.brake.halted is not None or current.ended_ms is not None
+        if over or at == minutes - 1:
             break
-        await run.world.clock.sleep(WATCH_EVERY_S)
+        walk = await course.observe(run, walk, made, watched_until_ms=until_ms)
+        await _rest(run, walk.id)
+    walk = await course.observe(run, walk, made)
     return course.outcome(walk, page)
+
+
+async def _rest(run: Run, walk: str) -> None:
+    """Until the next look; a stop, or the end of the walk, is seen within a second."""
+    from bot.walk import course
+
+    ends = run.world.clock.monotonic() + WATCH_EVERY_S
+    while run.world.clock.monotonic() < ends and run.brake.look() is None:
+        await run.world.clock.sleep(1.0)
+        if (await course.found(run, walk))[0].ended_ms is not None:
+            return
 
 
 async def _leave(run: Run, args: WalkArgs) -> Outcome:

@@ -110,6 +110,17 @@ def listing(conn: Connection, *, channel: str | None = None, since_ms: int = 0, 
     return tuple(_known(conn, walk) for (walk,) in rows.fetchall())
 
 
+def interrupted(conn: Connection) -> tuple[Walk, ...]:
+    """Walks under way of which a step began and was not ended."""
+    rows = conn.execute(
+        """
+        SELECT DISTINCT w.id FROM walks w JOIN walk_steps s ON s.walk = w.id LEFT JOIN ops o ON o.id = s.op
+        WHERE w.ended_ms IS NULL AND s.state = 'running' AND coalesce(o.state, '') NOT IN ('accepted', 'running')
+        """
+    )
+    return tuple(_known(conn, walk) for (walk,) in rows.fetchall())
+
+
 def move(tx: Tx, walk: str, op: str) -> None:
     """From now on this operation's card shows the walk."""
     tx.db.execute("UPDATE walks SET card_op = ? WHERE id = ?", (op, walk))

@@ -171,12 +171,17 @@ def _then(walk: Walk, here: Action | None) -> str:
 def _footer(walk: Walk, page: Page, seen: dict[str, Any]) -> str:
     parts = [f"looked {when(seen['at_ms'])}"] if "at_ms" in seen else []
     parts += [f"`{seen['artifact']}`"] if "artifact" in seen else []
+    if "watch" in seen and walk.ended_ms is None:
+        parts.insert(0, f"watched once a minute until {when(seen['watch']['until_ms'])}")
     return " · ".join((*parts, f"Runbook, playbook {page.letter}"))
 
 
 def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
     running = [taken for taken in walk.steps.values() if taken.state == "running" and taken.op is not None]
+    watched = walk.seen.get("watch")
     yield from (stop_button(taken.op or "") for taken in running[:1])
+    if watched is not None and not running:
+        yield stop_button(watched["op"]).model_copy(update={"label": "Stop watching"})
     look = Button(label="Look again", line=f"walk look {walk.id}", name="walk.look")
     if before := walk.seen.get("before"):
         style: Literal["primary"] | None = "primary" if here is None else None
@@ -198,18 +203,22 @@ def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
         )
     yield look
     against = walk.seen.get("not_now", {})
-    for action in page.steps:
-        if action is here or action.kind is StepKind.READ or walk.step(action.number).state in ENDED:
-            continue
-        if action.kind is StepKind.CHANGE and str(action.number) in against:
-            continue
-        for button in list(_of(walk, action))[:1]:
-            yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
-    if here is None or not walk.seen.get("offers", {}).get(str(here.number), ({},))[0].get("line", "").startswith(
-        "walk watch"
-    ):
+    left = [a for a in page.steps if a is not here and a.kind is not StepKind.READ]
+    left = [action for action in left if walk.step(action.number).state not in ENDED]
+    yield from _other(walk, (action for action in left if str(action.number) not in against))
+    offered = walk.seen.get("offers", {}).get(str(here.number), ()) if here is not None else ()
+    if watched is None and not any(offer["line"].startswith("walk watch") for offer in offered):
         yield Button(label="Watch 10 min", line=f"walk watch {walk.id}", name="walk.watch")
     yield Button(label="Leave", line=f"walk leave {walk.id}", name="walk.leave")
+    # What speaks against a change of a knob is for tuning to hear; the four functions can be pressed all the same.
+    yield from _other(walk, (a for a in left if str(a.number) in against and a.kind is not StepKind.CHANGE))
+
+
+def _other(walk: Walk, actions: Iterable[Action]) -> Iterable[Button]:
+    """The first button of other steps, with their number."""
+    for action in actions:
+        for button in list(_of(walk, action))[:1]:
+            yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
 
 
 def _of(walk: Walk, action: Action) -> Iterable[Button]:
@@ -218,7 +227,7 @@ def _of(walk: Walk, action: Action) -> Iterable[Button]:
     offered = [
         _offered(walk, number, at, raw) for at, raw in enumerate(walk.seen.get("offers", {}).get(str(number), ()))
     ]
-    yield from offered
+    yield from (button for button in offered if "watch" not in walk.seen or not button.line.startswith("walk watch"))
     match action.kind:
         case StepKind.CONFIRM:
             yield Button(label="Confirmed", line=f"walk confirm {walk.id} {number}", name=f"walk.confirm-{number}")

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.card import Attachment, Card, when, who
@@ -20,6 +21,7 @@ from bot.store.tx import Tx
 from bot.store.walks import State, Taken, Walk
 from bot.walk.card import card as draw
 from playbooks.advice import drains_in_vain, upstreams_failing
+from playbooks.book import UnknownPage
 from playbooks.findings import Finding, Tone
 from playbooks.functions import function
 from playbooks.page import Page, StepKind
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from bot.store.changes import Change
     from bot.walk.look import Look
     from bot.walk.proposals import Offer
+    from bot.world import World
     from playbooks.knobs import Knob
     from playbooks.tuning import Standing
 
@@ -69,9 +72,11 @@ def action_of(walk: Walk, page: Page, number: int, *kinds: StepKind) -> Action:
     return action
 
 
-async def observe(run: Run, walk: Walk, made: Look) -> Walk:
-    """Note what a look found, and redraw."""
+async def observe(run: Run, walk: Walk, made: Look, *, watched_until_ms: int | None = None) -> Walk:
+    """Note what a look found, and redraw; with ``watched_until_ms`` this operation goes on looking until then."""
     seen = await picture(made)
+    if watched_until_ms is not None:
+        seen["watch"] = {"op": run.op.id, "until_ms": watched_until_ms}
 
     def write(tx: Tx) -> Walk:
         walks.looked(tx, walk.id, Finding(f"looked again {when(made.now.generated_at)}: {_as_it_is(made.now)}", "warn"))
@@ -90,6 +95,17 @@ def _as_it_is(now: Snapshot) -> str:
     jobs = now.tool_jobs.by_status
     spaces = ", ".join(f"{name} {count}" for name, count in now.tool_cache.by_namespace.items()) or "none"
     return f"{jobs.queued} queued, {jobs.dead_letter} dead letters; cached entries: {inert(spaces, 120)}"
+
+
+async def mend(world: World) -> None:
+    """After a restart: the cards of walks with an interrupted step say so, instead of running for ever (R28)."""
+    left = await world.store.read(walks.interrupted)
+    for walk in left:
+        try:
+            page = world.book.page(walk.page)
+        except UnknownPage:  # its page is gone since
+            continue
+        await world.store.write(partial(redraw, walk=walk, page=page))
 
 
 def redraw(tx: Tx, walk: Walk, page: Page) -> Card:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import playbooks
 from bot.commands import catalog
 from bot.practice.outside import Outside
 from bot.practice.sendcat import PracticeSendcat, Script
@@ -135,6 +137,47 @@ async def test_R26_an_unclear_write_is_not_repeated_before_somebody_looked(stage
     await until(lambda: any("R26" in text for text in stage.whispers()))
 
     assert stage.sendcat.counters.calls["toolCache:clearNamespace"] == calls == 1
+    [record] = [found for found in await trail(stage, "mutate") if "before" in found["detail"]]
+    assert (record["outcome"], record["detail"]) == ("unclear", {"before": {"entries": 420}, "after": None})
+
+    await stage.type("walk look w-1")
+    await card_with(stage, "unclear by", "before: entries 420")  # less than a minute ago: still unclear
+    await a_minute_later(stage)
+    await stage.type("walk look w-1")
+    card = await card_with(stage, "looked again", "cached entries: none")
+    assert "unclear by" not in card
+
+
+async def a_minute_later(stage: Stage) -> None:
+    """What the walk's steps know happened a minute earlier than they say."""
+    assert stage.bot is not None
+    await stage.bot.world.store.write(lambda tx: void(tx.db.execute("UPDATE walk_steps SET at_ms = at_ms - 61000")))
+
+
+def void(_: object) -> None:
+    """For a write that answers nothing."""
+
+
+async def test_R28_an_interrupted_change_is_not_begun_again_before_somebody_looked(stage: Stage) -> None:
+    """The bot dies while a namespace is cleared: afterwards the step says so, and waits for a look."""
+    stage.sendcat.inject("E")
+    await stage.type("playbook E")
+    await card_with(stage, "Playbook E FIRED")
+    stage.sendcat.script(Script("toolCache:clearNamespace", delay_ms=30_000))
+    await press(stage, "clearNamespace search_web_v1")
+    await card_with(stage, "running")
+    await stage.restart()
+    await card_with(stage, "interrupted · by", "look first")
+
+    line = 'walk mutate w-1 1 toolCache:clearNamespace {"namespace":"search_web_v1"} --yes=true'
+    await stage.type(line)
+    await until(lambda: any("it was interrupted" in text and "R26" in text for text in stage.whispers()))
+    await a_minute_later(stage)
+    await stage.type("walk look w-1")
+    await card_with(stage, "looked again")
+    await stage.type(line)
+
+    await card_with(stage, "→ 0 active", "done by")
 
 
 async def test_playbook_F_drains_what_nobody_drains(stage: Stage) -> None:
@@ -166,6 +209,77 @@ async def test_a_dead_letter_goes_back_only_when_its_upstream_takes_calls(stage:
     await until(lambda: any("Runbook, playbook F, action 6" in text for text in stage.whispers()))
 
     assert stage.sendcat.counters.mutations["toolJobs:requeueDeadLetter"] == 0
+    await stage.type("walk mutate w-1 6 toolJobs:processQueue --yes=true")
+    await until(lambda: any("drained now, they end in the dead letters" in text for text in stage.whispers()))
+    card = text_of(stage.cards()[-1])
+    assert "failed by" not in card  # refused before anything was done: the step stands as it stood
+    assert "[ Open playbook B ]" in card
+
+
+async def test_several_dead_letters_go_back_as_far_as_the_queue_has_room(stage: Stage) -> None:
+    """One call each, not over the cap that `requeueDeadLetter` does not check; which jobs they are stays masked."""
+    stage.sendcat.inject("F", variant="backlog")
+    await stage.type("playbook F")
+    await card_with(stage, "Playbook F FIRED", "requeue when the queue drains")
+
+    await stage.type("walk mutate w-1 6 toolJobs:requeueDeadLetter --most=20 --yes=true")
+    card = await card_with(stage, " requeued; dead letters 26 → 2")
+    back = stage.sendcat.counters.mutations["toolJobs:requeueDeadLetter"]
+
+    assert "drain the queue next" in card
+    assert "dead 2" not in card  # what was searched for
+    assert f"{back} of {back} requeued" in card
+    assert 2 <= back <= 4  # 78 of 80 are queued, and two run meanwhile
+
+
+async def test_A_abuse_is_watched_and_the_watch_can_be_stopped(stage: Stage) -> None:
+    """The watch is offered first; while it runs the card says until when, and anybody may stop it."""
+    stage.sendcat.inject("A", variant="abusive")
+    await stage.type("playbook A")
+    card = await card_with(stage, "Playbook A FIRED", "endpoint /api/whatsapp/webhook", "so all the time")
+    assert "[ Watch 10 min ]  [ Confirmed ]" in card
+
+    await press(stage, "Watch 10 min")
+    card = await card_with(stage, "watched once a minute until", "Stop watching")
+    assert "Watch 10 min" not in card
+    await press(stage, "Stop watching", user=VISITOR)
+
+    await until(lambda: "watched once a minute" not in text_of(stage.cards()[-1]), 15)
+    assert len(stage.cards()) == 1
+
+
+async def test_E_products_are_compared_with_the_shops_own_offers(stage: Stage) -> None:
+    """The other namespace has another upstream; only the stale one is offered, with its own version."""
+    stage.sendcat.inject("E", variant="products")
+    await stage.type("playbook E")
+    card = await card_with(stage, "Playbook E FIRED", "5 of 5 cached answers in search_products_v1 share nothing")
+
+    assert "[ clearNamespace search_products_v1 ]" in card
+    assert "Propose TOOL_CACHE_PRODUCTS_NS_VER v2" in card
+    assert "clearNamespace search_web_v1" not in card
+
+
+async def test_a_new_page_is_walked_like_the_others(stage: Stage, tmp_path: Path) -> None:
+    """Adding a playbook is adding a page: its reads run, its steps are taken; no signal is claimed for it."""
+    assert stage.bot is not None
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    for page in Path(playbooks.__file__).parent.glob("*.md"):
+        shutil.copy(page, folder / page.name)
+    text = (
+        "# I. Redis outage\n\nAdmission cannot count.\n\n## Signal\n\n- Failures in `rateLimit:getEventSummary`.\n\n"
+        "## Actions\n\n1. **read:** Count them:\n   - `npx convex run rateLimit:getEventSummary '{\"minutes\":5}'`\n"
+        "2. **confirm:** Ask who runs Redis.\n"
+    )
+    (folder / "i-redis.md").write_text(text, "utf-8")
+    stage.bot.world.book = Book.load(catalog().names, folder)
+
+    await stage.type("playbook I")
+    card = await card_with(stage, "Playbook I NOT JUDGED: Redis outage", "rate-limit events in 5 min", "Confirmed")
+    await press(stage, "Confirmed")
+
+    await card_with(stage, "2. confirm: Ask who runs Redis  done by")
+    assert "no rule judges this page yet" in card
 
 
 async def test_a_walk_that_is_left_ends_with_a_summary_in_the_thread(stage: Stage) -> None:
