@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -29,6 +30,10 @@ TRIAGE_S = 120.0
 async def run(fault: str, *, once: bool, state_dir: Path = STATE_DIR) -> int:
     """Start everything, inject ``fault`` (``F``, ``B:flapping``, ``none``), type the triage, show its course."""
     port = free_port()
+    ending = asyncio.current_task()
+    assert ending is not None
+    # Ended by a signal, the bot and the practice house end with it; else they would keep the lock of the next demo.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.cancel)
     _say("Starting practice Sendcat, practice Slack and the bot on loopback ...")
     async with (
         house_process(f"--request-url=http://127.0.0.1:{port}/slack/events", state_dir=state_dir) as house,
