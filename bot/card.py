@@ -47,7 +47,8 @@ def clipped(text: str, limit: int = 140) -> str:
     cut = text[: limit - 1]
     if cut.rfind(_OPEN) > cut.rfind(_CLOSE):
         cut = cut[: cut.rfind(_OPEN)]
-    words = cut[: cut.rfind(" ")] if " " in cut[limit // 2 :] else cut
+    whole = text[len(cut)] == " "
+    words = cut[: cut.rfind(" ")] if not whole and " " in cut[limit // 2 :] else cut
     return words.rstrip(" ,;:·(") + "…"
 
 

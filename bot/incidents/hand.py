@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from bot.card import clipped
 from bot.errors import Broken, SendcatError, Unknown
 from bot.incidents import disk, items, keeper, remind, words
 from bot.incidents.items import Disk
@@ -118,10 +119,10 @@ async def _ask_sentry(run: Run, incident: Incident) -> None:
                 incident.id,
                 "system",
                 f"sentry:{issue.link}",
-                event_ms=tx.now_ms,
+                event_ms=tx.now_ms if issue.last_ms is None else min(issue.last_ms, tx.now_ms),
                 author="system",
                 added_by="system",
-                text=f"Sentry has {issue.title}, {issue.count} times, last {issue.last_seen}"[:300],
+                text=clipped(f"Sentry saw {issue.title}, {issue.count} time{'' if issue.count == 1 else 's'}", 300),
                 link=issue.link,
             )
 

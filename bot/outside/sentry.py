@@ -15,13 +15,16 @@ RATE_LIMIT_MONITOR = "convex.rateLimit.monitor"
 
 @dataclass(frozen=True)
 class Issue:
-    """One group of warnings: title (inert), how often, when last (in Sentry's words, and in ms), where to read it."""
+    """One group of warnings: title (made inert), how often, when last (as Sentry words it), where to read it.
+
+    ``last_ms`` is the same moment in ms UTC, None when Sentry's words are no moment.
+    """
 
     title: str
     count: int
     last_seen: str
-    last_ms: int | None
     link: str
+    last_ms: int | None = None
 
 
 async def warnings(sentry: Sentry, logger: str, hours: int = 24) -> tuple[Issue, ...]:
@@ -39,7 +42,7 @@ async def warnings(sentry: Sentry, logger: str, hours: int = 24) -> tuple[Issue,
             title=inert(row.get("title", ""), 120),
             count=int(str(row.get("count", "0"))) if str(row.get("count", "0")).isdigit() else 0,
             last_seen=inert(row.get("lastSeen", ""), 40),
-            last_ms=_ms(row.get("lastSeen")),
+            last_ms=_moment(row.get("lastSeen")),
             link=str(row.get("permalink", ""))[:300],
         )
         for row in rows
@@ -47,9 +50,10 @@ async def warnings(sentry: Sentry, logger: str, hours: int = 24) -> tuple[Issue,
     )
 
 
-def _ms(text: object) -> int | None:
-    """A moment as Sentry writes it, in ms; None for what is no moment."""
+def _moment(said: object) -> int | None:
+    """An ISO moment with its zone in ms UTC."""
     try:
-        return int(datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp() * 1000)
+        at = datetime.fromisoformat(str(said).replace("Z", "+00:00"))
     except ValueError:
         return None
+    return int(at.timestamp() * 1000) if at.tzinfo is not None else None

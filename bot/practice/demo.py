@@ -29,9 +29,11 @@ TRIAGE_S = 120.0
 
 async def run(fault: str, *, once: bool, state_dir: Path = STATE_DIR) -> int:
     """Start everything, inject ``fault`` (``F``, ``B:flapping``, ``none``), type the triage, show its course."""
-    port, here = free_port(), asyncio.current_task()
-    if here is not None:  # asked to end, it ends what it started too: a bot that stays behind would hold the lock
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)
+    port = free_port()
+    ending = asyncio.current_task()
+    assert ending is not None
+    # Ended by a signal, the bot and the practice house end with it; else they would keep the lock of the next demo.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.cancel)
     _say("Starting practice Sendcat, practice Slack and the bot on loopback ...")
     async with (
         house_process(f"--request-url=http://127.0.0.1:{port}/slack/events", state_dir=state_dir) as house,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import Any
 
 from bot import measure
@@ -25,6 +26,7 @@ from slo import posture
 from slo.policy import GatePolicy, Ownership, load
 from slo.reports import DrillReport, ProbeReport
 from slo.snapshot import Snapshot
+from slo.verdict import Judgement
 from tests.golden.stage import MINUTE, RELMGR, T0, VISITOR, Scene, Shown, sample
 
 STEPS = (SNAPSHOT, PROBE, DRILL, CAUSE)
@@ -45,8 +47,8 @@ async def probed(run: Run) -> Probed:
     return Probed(judgement=measure.judge_probe(report), artifact=kept.name, report=report)
 
 
-async def drilled(run: Run, *, failing: bool = False, without_chat: bool = False) -> Drilled:
-    """A quick drill as it was once measured; ``failing``: every chat answers 503."""
+@cache
+def _measured(*, failing: bool, without_chat: bool) -> tuple[DrillReport, Judgement]:
     raw = copy.deepcopy(sample("tuning/quick.json"))
     for scenario in raw["honest"]["scenarios"]:
         if scenario["name"] == "chat_stream_http" and failing:
@@ -55,8 +57,14 @@ async def drilled(run: Run, *, failing: bool = False, without_chat: bool = False
     if without_chat:
         raw["honest"]["scenarios"] = [s for s in raw["honest"]["scenarios"] if s["name"] != "chat_stream_http"]
     report = DrillReport.parse(raw)
+    return report, measure.judge_drill(report)
+
+
+async def drilled(run: Run, *, failing: bool = False, without_chat: bool = False) -> Drilled:
+    """A quick drill as it was once measured; ``failing``: every chat answers 503."""
+    report, judgement = _measured(failing=failing, without_chat=without_chat)
     kept = await run.keep("drill", report.to_artifact(), "quick")
-    return Drilled(judgement=measure.judge_drill(report), artifact=kept.name, report=report)
+    return Drilled(judgement=judgement, artifact=kept.name, report=report)
 
 
 async def cards(scene: Scene) -> dict[str, Shown]:

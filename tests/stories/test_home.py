@@ -13,6 +13,7 @@ from bot.card import Button, Tone
 from bot.catalog import Catalog
 from bot.command import Actor, Args, Ask, Command, Door, Outcome, Place
 from bot.commands import ALL
+from bot.forms import filled
 from bot.home import Home, Homes
 from bot.homeparts import Line, Part
 from bot.main import Bot
@@ -193,9 +194,13 @@ async def test_R33_slack_down_the_tab_comes_later_and_after_a_restart_too(stage:
 
 
 class _Search(Args):
+    """The flags that the search of the audit trail has (ux.md, "Home": person, action, object, time), and one more."""
+
     person: str = ""
+    action: str = ""
     object: str = ""
     since: str = ""
+    limit: int = 10
 
 
 async def _nothing(_: Any, __: Any) -> Outcome:
@@ -215,7 +220,12 @@ async def test_the_audit_search_is_offered_to_those_who_audit(bot: Bot) -> None:
     offered = {button.name: button for button in (await homes.look(lead)).buttons}
 
     assert offered["home.audit"].form is not None
-    assert [field.flag for field in offered["home.audit"].form.fields] == ["person", "object", "since"]
+    assert [field.flag for field in offered["home.audit"].form.fields] == ["person", "action", "object", "since"]
+    answers = {"person": "oncall", "action": "tune", "object": "c-41", "since": "7d"}
+    line = filled(offered["home.audit"].line, offered["home.audit"].form, answers)
+    assert line == "audit --person=oncall --action=tune --object=c-41 --since=7d"
+    assert filled(offered["home.audit"].line, offered["home.audit"].form, {"person": ""}) == "audit"
+    assert catalog.plan(line, bot.world.config).command is search
     assert offered["home.audit"].offer
     assert "home.audit" not in {button.name for button in (await homes.look(oncall)).buttons}
 

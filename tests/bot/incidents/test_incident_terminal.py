@@ -72,7 +72,8 @@ async def test_sentry_fills_its_item_with_links(config: Config, sendcat: Practic
     outside = Outside(sendcat)
     await outside.start()
     sentry = Sentry(organization="sendcat", project="backend", api_url=outside.url, token=SecretStr(outside.key))
-    sendcat.deployment.warnings.queue("queued_depth", observed=300, threshold=200, now_ms=1)
+    seen_ms = 1_763_899_320_000
+    sendcat.deployment.warnings.queue("queued_depth", observed=300, threshold=200, now_ms=seen_ms)
     bot = await Bot.lead(config.model_copy(update={"sentry": sentry}), rests=False)
     try:
         await done(bot, "incident open queue")
@@ -87,9 +88,8 @@ async def test_sentry_fills_its_item_with_links(config: Config, sendcat: Practic
     item = next(item for item in items if item.key == "sentry")
     assert item.found.ready
     assert item.found.evidence == (f"{outside.url}/issues/1/",)
-    assert [e.text for e in told if e.key.startswith("sentry:")] == [
-        e.text for e in told if "Tool queue alert" in e.text
-    ]
+    [line] = [entry for entry in told if "Tool queue alert" in entry.text]
+    assert (line.key, line.event_ms) == (f"sentry:{outside.url}/issues/1/", seen_ms)
 
 
 async def test_a_damaged_report_no_longer_bears_a_confirmation(bot: Bot) -> None:

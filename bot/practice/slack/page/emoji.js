@@ -36,8 +36,8 @@ export const PICKER = (
   "hourglass_flowing_sand memo pushpin mag bulb wrench rocket fire boom thinking_face question x heart"
 ).split(" ");
 
-/** The signs of a verdict or a state (ux.md, "Words and signs"): drawn by the page, since not every machine has a font for them. */
-const SIGNS = { "✅": "ok", "⚠": "warn", "🔴": "bad", "❔": "unknown", "⏳": "running", "⌛": "running", "🚫": "refused", "⏸": "paused" };
+/** The signs of a verdict or a state (ux.md, "Words and signs"), and the two emoji that work needs: drawn by the page, since not every machine has a font for them. */
+const SIGNS = { "✅": "ok", "⚠": "warn", "🔴": "bad", "❔": "unknown", "⏳": "running", "⌛": "running", "🚫": "refused", "⏸": "paused", "👀": "eyes", "📌": "pin" };
 const SIGN = new RegExp(`(${Object.keys(SIGNS).join("|")})\\uFE0F?`, "gu");
 
 /** A text with its signs as small drawings; the character stays below each, for copying and for reading aloud. */

@@ -3,7 +3,7 @@
 import { Attachments, Blocks } from "./blocks.js";
 import { nameOf, person } from "./directory.js";
 import { h, icon, safeUrl, Slot } from "./dom.js";
-import { emoji, EMOJI, PICKER } from "./emoji.js";
+import { emoji, EMOJI, PICKER, signs } from "./emoji.js";
 import { menu } from "./layers.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { fullTime, moment, ofTs, time } from "./when.js";
@@ -158,7 +158,7 @@ export class Message {
     const act = (name, label, onclick, testid, className = "") =>
       h("button", { type: "button", class: `icon-button ${className}`, "aria-label": label, title: label, testid, onclick }, icon(name));
     const quick = (name) =>
-      h("button", { type: "button", class: "icon-button quick", "aria-label": `React with ${name}`, title: `:${name}:`, onclick: () => this.host.react(this.data.ts, name) }, EMOJI.get(name));
+      h("button", { type: "button", class: "icon-button quick", "aria-label": `React with ${name}`, title: `:${name}:`, onclick: () => this.host.react(this.data.ts, name) }, signs(EMOJI.get(name)));
     return h(
       "div",
       { class: "toolbar", role: "group", "aria-label": "Message actions" },
@@ -171,7 +171,7 @@ export class Message {
   }
 
   #pick(anchor) {
-    const items = PICKER.map((name) => ({ label: EMOJI.get(name), title: `:${name}:`, testid: `pick-${name}`, choose: () => this.host.react(this.data.ts, name) }));
+    const items = PICKER.map((name) => ({ label: signs(EMOJI.get(name)), title: `:${name}:`, testid: `pick-${name}`, choose: () => this.host.react(this.data.ts, name) }));
     menu(anchor, items, { label: "Reactions", className: "grid" });
   }
 
