@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bot.config import Ceilings
-from bot.practice.sendcat import Script
+from bot.main import Bot
+from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import audit, cases
 from bot.store.cases import State
 from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
@@ -138,6 +139,19 @@ async def test_FAIL_blocks_and_leads_to_the_playbook(stage: Stage) -> None:
     await stage.type("gate approve g-1 --reason=anyway", user=RELMGR)
     await until(lambda: any("cannot be approved" in text for text in stage.whispers(RELMGR)))
     assert (await state(stage))[0] is State.BLOCKED
+
+
+async def test_FAIL_of_an_endpoint_leads_to_the_playbook_whose_signal_fires(bot: Bot, sendcat: PracticeSendcat) -> None:
+    """The quota is used up: chats fail, no circuit opens, every snapshot check is green; the card names B all the same,
+    what is red and whom to ask, and offers to run again."""
+    sendcat.inject("B", variant="quota")
+    _, outcome = await carry_out(bot, f"gate --release={RELEASE}")
+
+    assert outcome is not None
+    assert outcome["verdict"] == "FAIL"
+    card = json.dumps(outcome["card"], ensure_ascii=False)
+    for word in ("deploy stays blocked", "Open playbook B", "mitigate by playbook B", "Run again", "chat-runtime"):
+        assert word in card
 
 
 async def test_R42_what_was_not_run_is_waived_by_name_or_not_at_all(stage: Stage) -> None:
