@@ -95,9 +95,11 @@ class HomeTab:
         self._knock = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._forget: list[Callable[[], None]] = []
+        self._ending = False
 
     def start(self) -> None:
         if self._loop is None:
+            self._ending = False
             self._forget = [self._store.on_commit(topic, self._wake.set) for topic in TOPICS]
             self._loop = asyncio.create_task(self._run(), name="home")
 
@@ -105,6 +107,8 @@ class HomeTab:
         for forget in self._forget:
             forget()
         self._forget = []
+        # A call that ends in the moment of the cancellation can swallow it; then the flag ends the round.
+        self._ending = True
         if self._loop is not None:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -122,7 +126,7 @@ class HomeTab:
         self._wake.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._ending:
             self._wake.clear()
             self._knock.clear()
             wait_s = await self._round()
@@ -135,6 +139,8 @@ class HomeTab:
         self._viewers = {user: v for user, v in self._viewers.items() if now - v.opened_s < LOOKING_S}
         wait_s = AGES_S
         for user, viewer in sorted(self._viewers.items(), key=_turn):
+            if self._ending:
+                break
             patience = max(self._pace.wait_s("views.publish", user), viewer.not_before_s - self._clock.monotonic())
             if patience > 0:
                 wait_s = min(wait_s, patience)

@@ -227,3 +227,13 @@ async def test_R15_a_pool_of_another_target_is_refused(bot: Bot) -> None:
     assert outcome is not None
     assert outcome["exit_status"] == 4
     assert "of target production" in json.dumps(outcome["card"])
+
+
+@pytest.mark.parametrize("command", ["probe", "gate --profile=quick", "drill"])
+def test_R14_the_address_of_a_variable_counts_for_every_command_that_sends(config: Config, command: str) -> None:
+    """Else a terminal that is set up for staging would gate the default target."""
+    env = variables(RELIABILITY_BASE_URL="https://staging.convex.site")
+    line = with_variables(command, CATALOG, env, target=None)
+    assert line.endswith("--base-url=https://staging.convex.site")
+    with pytest.raises(Refused, match="No registered target"):
+        CATALOG.plan(line, config)

@@ -259,6 +259,26 @@ def test_the_originals_scripts_read_this_gate(passed: Evidence) -> None:
     assert ours["rollbackCriteria"] == theirs["rollbackCriteria"]
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_a_gate_is_judged_again_from_its_files_and_says_when_the_policies_are_others(
+    passed: Evidence, tmp_path: Path, other: bool
+) -> None:
+    """`judge gate` reads what the report names, beside it; the same verdict, and no word where nothing differs."""
+    from bot.commands import catalog
+    from bot.commands.judge import KINDS
+    from playbooks.book import Book
+
+    kept = Path(passed["gate"]["steps"][1]["report"]).parent
+    report = copy.deepcopy(passed["gate"])
+    if other:
+        report["honest"]["policies"]["slo-baseline.json"] = "0" * 64
+
+    answer = KINDS["gate"]([(kept / "release-gate-x.json", report)], Book.load(catalog().names))
+
+    assert (answer["verdict"], answer["recorded"]) == ("PASS", "PASS")
+    assert answer["reason"] == ("judged now by another slo-baseline.json than then" if other else "")
+
+
 def test_weakness_27_the_wish_and_what_the_server_gave_are_both_on_record(passed: Evidence) -> None:
     assert (passed["gate"]["snapshotLimit"], passed["gate"]["honest"]["effectiveLimit"]) == (100, 50)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from bot.practice.sendcat import Script
+from bot.config import Ceilings
+from bot.main import Bot
+from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import audit, cases
 from bot.store.cases import State
 from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
@@ -38,9 +40,8 @@ async def state(stage: Stage, case: str = "g-1") -> tuple[State, int]:
 async def approve(stage: Stage, user: str = RELMGR, reason: str = "evidence read") -> None:
     """Press Approve, and fill the form when one is asked."""
     await press(stage, "Approve…", user)
-    await asyncio.sleep(0.3)
-    views = stage.slack.views(user)
-    if views:
+    await until(lambda: bool(stage.slack.views(user)) or "APPROVED" in text_of(stage.cards()[-1]))
+    if views := stage.slack.views(user):
         await stage.slack.submit(user, views[-1]["id"], {"reason": {"reason": reason}})
 
 
@@ -140,6 +141,19 @@ async def test_FAIL_blocks_and_leads_to_the_playbook(stage: Stage) -> None:
     assert (await state(stage))[0] is State.BLOCKED
 
 
+async def test_FAIL_of_an_endpoint_leads_to_the_playbook_whose_signal_fires(bot: Bot, sendcat: PracticeSendcat) -> None:
+    """The quota is used up: chats fail, no circuit opens, every snapshot check is green; the card names B all the same,
+    what is red and whom to ask, and offers to run again."""
+    sendcat.inject("B", variant="quota")
+    _, outcome = await carry_out(bot, f"gate --release={RELEASE}")
+
+    assert outcome is not None
+    assert outcome["verdict"] == "FAIL"
+    card = json.dumps(outcome["card"], ensure_ascii=False)
+    for word in ("deploy stays blocked", "Open playbook B", "mitigate by playbook B", "Run again", "chat-runtime"):
+        assert word in card
+
+
 async def test_R42_what_was_not_run_is_waived_by_name_or_not_at_all(stage: Stage) -> None:
     """Without the chat scenario the gate is INCOMPLETE; a release manager waives it with a reason, then approves."""
     card = await waiting(stage, f"gate --release={RELEASE} --scenarios=gmail_push_webhook,whatsapp_webhook")
@@ -204,13 +218,34 @@ async def test_an_unreachable_deployment_decides_nothing(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["gate --release=../x", "gate --risk=high --profile=quick", "gate --minutes=0", "gate --profile=fast"]
+    "line",
+    [
+        "gate --release=../x",
+        "gate --risk=high --profile=quick",
+        "gate --minutes=0",
+        "gate --profile=fast",
+        "gate --scenarios=gmail",
+    ],
 )
 async def test_a_gate_that_cannot_be_is_refused_at_once(stage: Stage, line: str) -> None:
     ack = await stage.type(line)
 
     assert "gate" in json.dumps(ack.body)
     assert stage.cards() == []
+
+
+async def test_R16_a_drill_that_may_not_be_is_said_before_anything_is_sent(stage: Stage) -> None:
+    """A gate whose drill is above a ceiling of its target: refused by the ceiling's name, no probe, no load."""
+    assert stage.bot is not None
+    target = stage.bot.world.config.target["practice"]
+    stage.bot.world.config.target["practice"] = target.model_copy(update={"ceilings": Ceilings(requests=10)})
+
+    await stage.type(f"gate --release={RELEASE}")
+    card = await stage.final()
+
+    assert "ceiling" in card
+    assert "63 requests" in card
+    assert sum(stage.sendcat.counters.requests.values()) == 0
 
 
 async def test_typed_alone_it_asks_by_a_form_and_shows_the_line(stage: Stage) -> None:
