@@ -55,6 +55,8 @@ class Deployment:
         self.accounts = Accounts(self.ids, seed)
         self.site_delays: list[Callable[[int], float]] = []
         """Extra milliseconds that each webhook request waits, from whoever puts load on the deployment."""
+        self.chat_head_ms = 0.0
+        """How long a chat that was let in waits for the headers of its stream."""
         self.audit: list[Document] = []
         self.forecast_streams = 0
         """Expected peak of concurrent chat streams, for practising playbook G."""
