@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.card import Field, Form
 from bot.command import EXIT, Args, Command, Outcome
+from bot.config import Config
 from bot.drilling import VARIABLES
 from bot.gameday.flags import GameDayArgs
 
@@ -173,6 +175,27 @@ def _data(item: Item) -> dict[str, Any]:
     }
 
 
+def _form(config: Config) -> Form:
+    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
+    return Form(
+        title="Game day",
+        fields=(
+            Field(flag="profiles", label="Drill profiles, one after the other", value="burst,soak"),
+            Field(
+                flag="target",
+                label="Target",
+                kind="choice",
+                options=targets,
+                value=config.default_target or "",
+                optional=True,
+            ),
+            Field(flag="weave", label="A fault to find (practice only)", hint="F:caps", optional=True),
+        ),
+        submit="Begin",
+        note="Burst and soak take about 11 minutes. It opens with what earlier game days left open.",
+    )
+
+
 COMMANDS = (
     Command(
         name="gameday",
@@ -187,6 +210,7 @@ COMMANDS = (
         group="Release",
         effects=True,
         single=True,
+        form=_form,
         variables=VARIABLES,
     ),
     Command(

@@ -26,7 +26,10 @@ STREAMS = "expected-peak-streams"
 
 class RegionArgs(Args):
     expected_peak_streams: int | None = None
-    """Forecast of concurrent streams at peak: 5000, 5k, 20_000, 1.5m; without it demand is not known."""
+    """Forecast of concurrent streams at peak: 5000, 5k, 20_000, 1.5m; without it demand is not known.
+
+    In a terminal the variable RELIABILITY_EXPECTED_PEAK_STREAMS stands for it.
+    """
     snapshot_file: str | None = None
     """A saved snapshot instead of a fresh one; a file name in the artifact directory."""
     snapshot_minutes: int | None = Limit(default=None, ge=1, le=1440)

@@ -142,7 +142,7 @@ def _drills(found: Gathered) -> str:
 
 def _then(found: Gathered, made: Made) -> str:
     if made.verdict is Verdict.FAIL:
-        return "`/sendcat playbook G`: its step 3 opens the multi-region ticket with these reports"
+        return "approved: `/sendcat playbook G`, step 3 opens the ticket with these reports; rejected: step 4"
     if made.verdict is Verdict.PASS:
         return "keep the single region; go on tuning capacity on the current phase gates (playbook G, step 4)"
     if found.streams is None:

@@ -201,8 +201,8 @@ class Chat:
             *self.gateway_headers(request),
             (b"x-sendcat-chat-gateway-mode", self._mode().encode()),
         ]
-        if self._deployment.chat_wait_ms:
-            await self._deployment.clock.sleep(self._deployment.chat_wait_ms)
+        if self._deployment.chat_head_ms > 0:
+            await self._deployment.clock.sleep(self._deployment.chat_head_ms)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         gone = asyncio.ensure_future(_disconnected(receive))
         try:

@@ -55,11 +55,11 @@ class Deployment:
         self.accounts = Accounts(self.ids, seed, clock.now_ms)
         self.site_delays: list[Callable[[int], float]] = []
         """Extra milliseconds that each webhook request waits, from whoever puts load on the deployment."""
+        self.chat_head_ms = 0.0
+        """How long a chat that was let in waits for the headers of its stream."""
         self.audit: list[Document] = []
         self.forecast_streams = 0
         """Expected peak of concurrent chat streams, for practising playbook G."""
-        self.chat_wait_ms = 0.0
-        """How long a chat waits for its response headers: a region that is crowded before any provider is asked."""
         self._processed: set[str] = set()
         now_ms = clock.now_ms()
         self.agenda.every(MONITOR_PERIOD_MS, self._monitors, start_ms=next_slot(now_ms, MONITOR_PERIOD_MS))

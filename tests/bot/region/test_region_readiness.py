@@ -243,3 +243,34 @@ def test_the_terminals_variable_is_written_into_the_line() -> None:
 @pytest.mark.parametrize(("by", "status"), [("relmgr", 1), ("visitor", 4), ("lead", 1)])
 async def test_R7_who_may_check(bot: Bot, by: str, status: int) -> None:
     assert (await check(bot, "--expected-peak-streams=25k", by=by))[0] == status
+
+
+@pytest.mark.parametrize(("variant", "fires"), [("queued", "jobs queued 101"), ("circuits", "circuits opened 2")])
+async def test_a_strained_deployment_triggers_by_its_snapshot(
+    bot: Bot, sendcat: PracticeSendcat, variant: str, fires: str
+) -> None:
+    """Playbook G's faults of the practice Sendcat, seen by the real reading."""
+    sendcat.inject("G", variant=variant)
+
+    status, data, card = await check(bot, "--expected-peak-streams=5k")
+
+    assert (status, data["recommended_topology"], data["original_rule"]) == (1, "active_standby", False)
+    assert fires in card
+
+
+@pytest.mark.prove
+async def test_three_drills_under_pressure_trigger_by_both_rules(bot: Bot, sendcat: PracticeSendcat) -> None:
+    """Real drills against chats that wait 5.7 s for their first byte: each passes, three of them are a trigger."""
+    sendcat.inject("G", variant="load")
+    for count in range(3):
+        status, data, _ = await check(bot, "--expected-peak-streams=5k")
+        assert (status, data["original_rule"]) == (3 if count == 0 else 0, True)
+        _, drilled = await carry_out(bot, "drill --quick=true")
+        assert drilled is not None
+        assert drilled["exit_status"] == 0
+
+    status, data, card = await check(bot, "--expected-peak-streams=5k")
+
+    assert (status, data["original_rule"]) == (1, False)
+    assert data["report"]["triggers"]["loadPressure"]["breachCount"] == 3
+    assert "Under pressure" in card
