@@ -12,6 +12,7 @@ import pytest
 from bot.config import Environment
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
+from bot.store.artifacts import holds_secrets
 from slo.artifacts import MilestoneReport
 from tests.bot.milestone_kit import SMALL, TRY, write_policy
 from tests.conftest import carry_out, until
@@ -62,6 +63,9 @@ async def test_a_measured_milestone_has_the_originals_fields_and_is_judged_again
     assert set(report.honest.evidence) == {"before", "after", "drill"}
     assert (report.honest.release, report.honest.commit) == ("2026.11.23-2", "4c1e9ab")
     assert "judged by another milestone-gate-policy" in report.honest.warnings[0]
+    files = [item["file"] for item in outcome["card"]["attachments"] if "file" in item]
+    assert files == [outcome["data"]["artifact"]]
+    assert not any(holds_secrets(name) for name in files)
     assert [check.name for check in report.scenario_checks[0].checks][-2:] == [
         "chat_auth_pool_size",
         "chat_pool_unique_coverage",
@@ -249,13 +253,3 @@ async def test_a_gate_that_cannot_be_is_refused_at_once(
 async def test_R7_a_visitor_runs_no_milestone(small: Bot, sendcat: PracticeSendcat) -> None:
     assert (await run(small, TRY, by="visitor"))["exit_status"] == 4
     assert chats(sendcat) == 0
-
-
-async def test_R36_no_pool_is_ever_sent_to_slack(small: Bot) -> None:
-    """Cards attach reports by name; a pool's name is refused where files leave the machine."""
-    from bot.store.artifacts import holds_secrets
-
-    assert holds_secrets("chat-auth-pool-loadtest-20260310-1-20.json")
-    assert not holds_secrets("milestone-gate-m1_1k-2026-11-23T07-48-29-510Z.json")
-    outcome = await run(small, TRY)
-    assert not any(holds_secrets(item.get("file", "")) for item in outcome["card"]["attachments"])
