@@ -15,7 +15,7 @@ from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store.artifacts import holds_secrets
 from slo.artifacts import MilestoneReport
 from tests.bot.milestone_kit import SMALL, TRY, write_policy
-from tests.conftest import carry_out, until
+from tests.conftest import carry_out, config_for, until
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples" / "artifacts"
 SNAPSHOT = "ops:getReliabilitySnapshot"
@@ -202,6 +202,30 @@ async def test_a_stopped_gate_leaves_its_artifact_and_decides_nothing(bot: Bot, 
     assert (report.honest.streams_wanted, report.honest.streams_planned) == (1_000, 500)
     assert (report.honest.scale.concurrency, report.passed) == (0.5, False)
     assert "drill" in report.honest.evidence
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(300)
+async def test_m1_at_its_true_scale_passes_and_can_be_approved(tmp_path: Path) -> None:
+    """1,000 streams of nine seconds, held for 30 s of the 5 min; 100 users and the highest lawful limits let them in."""
+    limits = {"RATE_LIMIT_CHAT_STREAM_MAX": "120", "BULKHEAD_OR_PRI_MAX_CONCURRENT": "96"}
+    practice = PracticeSendcat(seed=1, pool_users=100, environment=limits)
+    await practice.start()
+    practice.deployment.upstreams["openrouter_chat_primary"].token_ms = 1_500
+    bot = await Bot.lead(config_for(tmp_path, practice), rests=False)
+    try:
+        outcome = await run(bot, "milestone-gate --milestone=m1_1k --chat-duration-scale=0.1 --processes=2")
+        report = report_of(bot, outcome)
+    finally:
+        await bot.close(grace_s=0.5)
+        await practice.stop()
+    assert report.honest is not None
+
+    red = [(c.name, c.value, c.reason) for c in report.honest.checks if c.verdict != "PASS"]
+    assert (outcome["data"]["verdict"], red) == ("PASS", [])
+    assert outcome["data"]["state"] == "WAITING"
+    assert (report.honest.streams_held or 0) >= 950
+    assert report.honest.warnings == ()
 
 
 async def test_R16_production_asks_for_exactly_this_drill_and_the_gate_runs_with_its_decision(
