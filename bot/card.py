@@ -40,6 +40,17 @@ def resolve(text: str, draw: Callable[[str, str], str]) -> str:
     return _MARK.sub(lambda m: draw(m.group(1), m.group(2)), text)
 
 
+def clipped(text: str, limit: int = 140) -> str:
+    """A title that fits: whole words, an ellipsis when something was left out, no mark cut in two."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    if cut.rfind(_OPEN) > cut.rfind(_CLOSE):
+        cut = cut[: cut.rfind(_OPEN)]
+    words = cut[: cut.rfind(" ")] if " " in cut[limit // 2 :] else cut
+    return words.rstrip(" ,;:·(") + "…"
+
+
 class Tone(StrEnum):
     """What a card feels like; colour and symbol only repeat what a word says."""
 
@@ -117,6 +128,11 @@ class Field(_Frozen):
     hint: str = ""
     optional: bool = False
     word: bool = False
+    prefix: str = ""
+    """Put before the answer, as ``KNOB=`` before a value."""
+    least: int | None = None
+    most: int | None = None
+    """Bounds of a number, both inclusive; Slack marks an answer outside of them before the form closes."""
 
 
 class Form(_Frozen):

@@ -194,10 +194,19 @@ def demo(
 
 
 @app.command()
-def practice() -> None:
-    """Practice Sendcat and practice Slack until Ctrl-C, without a bot."""
+def practice(
+    deployment: Annotated[str | None, typer.Argument(help="One of the house that runs: practice or candidate.")] = None,
+    wish: Annotated[
+        str | None,
+        typer.Argument(help="healthy, slower, flaky, broken; or a fault such as F:caps; how it is without."),
+    ] = None,
+) -> None:
+    """Practice Sendcats and practice Slack until Ctrl-C, without a bot; or how one of them behaves."""
     from bot.practice.house import keep_house
+    from bot.practice.wishing import carry_out
 
+    if deployment is not None:
+        raise typer.Exit(_guarded(lambda: asyncio.run(carry_out(deployment, wish))))
     raise typer.Exit(_guarded(lambda: asyncio.run(keep_house(with_slack=True))))
 
 

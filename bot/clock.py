@@ -34,6 +34,20 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+async def rung(bell: asyncio.Event, within_s: float) -> bool:
+    """Wait for an event, at most so many seconds; whether it came.
+
+    Not `asyncio.wait_for`: that of Python 3.11 loses a cancellation which comes together with the event, and whoever
+    waits for the end of the cancelled task waits for ever.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            await bell.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 def token() -> str:
     """A random 128-bit id as 32 hex digits (safety.md, R11)."""
     return secrets.token_hex(16)

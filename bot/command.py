@@ -133,6 +133,10 @@ class Offline:
     book: Callable[[], Book]
     state_dir: Path | None
     now_ms: int
+    config: Config | None = None
+    """The configuration here; None on a practice folder, which is its owner's to play with."""
+    account: str = ""
+    """Who types, as the operating system says: ``os:oncall``."""
 
 
 class Args(BaseModel):
@@ -181,6 +185,8 @@ class Command(Generic[A]):
     """Opened when the command is typed alone in Slack; a terminal has flags."""
     offline: Callable[[A, Offline], Outcome] | None = None
     """Reads files and nothing else: a terminal carries it out itself, where it was typed, without bot or settings."""
+    attached: bool = False
+    """Lives as long as the terminal that asked: it is stopped when that one goes away."""
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Flag to the variables of a terminal that stand for it, first one found; the line then names the flag."""
 

@@ -251,6 +251,14 @@ class GitHub(_Frozen):
         return bool(self.repository and self.token)
 
 
+class Backups(_Frozen):
+    """How often the database is copied, and how many copies are kept in ``state_dir/backups``."""
+
+    every_hours: int = Field(default=6, ge=0, le=24)
+    """0 makes none by the clock."""
+    keep: int = Field(default=8, ge=1, le=1000)
+
+
 class Config(_Frozen):
     """Everything that is set, in one frozen value."""
 
@@ -265,6 +273,7 @@ class Config(_Frozen):
     providers: dict[str, Provider] = {}
     sentry: Sentry = Sentry()
     github: GitHub = GitHub()
+    backup: Backups = Backups()
     time_zone: str = ""
     """Zone of the local times in a post-incident report, for example Europe/Berlin; empty: the host's."""
     log_json: bool = True

@@ -35,7 +35,7 @@ def decided(case: Case, now_ms: int, *, checking: str | None = None) -> Card:
 
     ``checking`` is the account of a person whose decision is on its way: the buttons are gone until it stands.
     """
-    base = case.card or Card(title=f"{case.verdict}: {MANNERS[case.kind].noun} {case.subject}")
+    base = case.card or Card(title=f"{case.said}: {MANNERS[case.kind].noun} {case.subject}")
     state = cases.standing(case, now_ms)
     tone = _TONES[state]
     if case.verdict is Verdict.INCOMPLETE and state in (State.WAITING, State.BLOCKED):
@@ -146,6 +146,7 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
     if state not in (State.WAITING, State.WAIVED):
         return ()
     found: list[Button] = []
+    commit = f" ({case.commit})" if case.commit else ""
     for scenario in case.not_waived[:2]:
         form = _form("Waive", case, f"Why may {scenario} stay untested for this release?")
         found.append(button("waive", f"Waive {scenario}…", f" --scenario={scenario}", form=form))
@@ -156,7 +157,8 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
         else:
             style["confirm"] = Confirm(
                 title=f"{label} {case.id}?"[:100],
-                text=f"{case.subject} on {case.target}: the {manner.noun} is {case.verdict}.",
+                text=f"{case.subject}{commit} on {case.target}: the {manner.noun} is {case.said}."
+                f" Evidence {case.digest[:8]}.",
                 yes=label,
             )
         found.append(button(manner.yes, f"{label}…").model_copy(update=style))
@@ -171,7 +173,7 @@ def _form(verb: str, case: Case, question: str) -> Form:
         title=f"{verb} {case.id}"[:24],
         fields=(Field(flag="reason", label=question[:150], kind="long"),),
         submit=verb[:24],
-        text=f"*{inert(case.subject, 80)}*{commit} on {case.target}: {case.verdict}\n{warned}".strip(),
+        text=f"*{inert(case.subject, 80)}*{commit} on {case.target}: {case.said}\n{warned}".strip(),
         note=f"The reason stands on the card and in the audit trail. Evidence {case.digest[:8]}.",
     )
 

@@ -172,3 +172,13 @@ def _tell(tx: Tx, case: Case, config: Config) -> None:
     outbox.put(
         tx, f"decision:{decision.id}", channel=channel, kind="reply", text=text, thread_of=card_key(op.id), op=op.id
     )
+    release = config.slack.release_channel
+    if MANNERS[case.kind].announced and decision.verb != "waive" and release not in (None, channel):
+        card = Card(
+            title=f"{word}: {case.subject} beside {case.target}",
+            tone=Tone.OK if decision.verb in YES else Tone.REFUSED,
+            lead=decision_line(decision, word),
+            footer=f"{case.kind} {case.id} · evidence {case.digest[:8]} · moving traffic is the pipeline's",
+            final=True,
+        )
+        outbox.put(tx, f"announced:{decision.id}", channel=release, kind="card", card=card, op=op.id)

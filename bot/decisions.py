@@ -16,6 +16,7 @@ from bot.store.cases import NO, YES, Case, Kind, State, Verb
 from slo.verdict import Verdict
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Manner:
     """What its card says while nobody has decided."""
     blocked: str = "blocked"
     """What its card says when nobody can say yes."""
+    announced: bool = False
+    """Whether a decision is told in the release channel as well, when its card hangs elsewhere."""
     no_when_blocked: bool = False
     """Whether the no is offered on the card of a case that nobody can say yes to."""
 
@@ -70,6 +73,7 @@ MANNERS: Mapping[Kind, Manner] = {
         command="canary",
         waits="waiting for Promote or Roll back",
         blocked="promotion stays blocked",
+        announced=True,
         no_when_blocked=True,
     ),
     "milestone": Manner(
@@ -78,9 +82,17 @@ MANNERS: Mapping[Kind, Manner] = {
         "reject",
         command="milestone-gate",
         blocked="promotion stays blocked",
-        holds_ms=30 * 24 * HOUR_MS,
+        holds_ms=30 * DAY_MS,
     ),
-    "region": Manner("region decision", "approve", "reject", command="region"),
+    # A decision about a programme: nothing here is urgent (playbook G), and it stands until the next check.
+    "region": Manner(
+        "region decision",
+        "approve",
+        "reject",
+        command="region-readiness",
+        open_ms=7 * DAY_MS,
+        holds_ms=90 * DAY_MS,
+    ),
     "ceiling": Manner(
         "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
     ),

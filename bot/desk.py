@@ -12,15 +12,16 @@ from collections.abc import Awaitable
 import structlog
 
 from bot.authority import CHANGING, LOCAL, Decision, Standing, Who, decide, resolve
-from bot.card import Card, Form, Link, Tone, stop_button, when
+from bot.card import Card, Form, Link, Tone, clipped, stop_button, when
 from bot.card import who as mention
 from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
-from bot.errors import Busy, Refused, SendcatError, Unknown
+from bot.errors import Broken, Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
 from bot.home import Home, Homes
 from bot.redact import inert
-from bot.run import card_key, put_card, refused_card
+from bot.run import Run, card_key, put_card, refused_card
+from bot.sendcat.brake import Brake
 from bot.store import audit, inbox, offers, ops, outbox, pauses
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import Op
@@ -28,6 +29,9 @@ from bot.store.tx import Tx
 from bot.world import World
 
 log = structlog.get_logger("desk")
+
+UNRECORDED = frozenset({"help", "status", "owners", "doctor"})
+"""Looks that are answered even when they cannot be written down; stopping needs no record at all."""
 
 
 class Desk:
@@ -114,7 +118,12 @@ class Desk:
                 put_card(tx, op, opening(op, who, effects=plan.command.effects))
             return op, None, None
 
-        op, delivery, dead = await self.world.store.write(write)
+        try:
+            op, delivery, dead = await self.world.store.write(write)
+        except Broken as broken:
+            if plan.action in UNRECORDED and ask.offer is None:
+                return await self._unrecorded(ask, plan, who, broken)
+            raise
         if dead is not None:
             raise Refused(dead.reason, rule="a button is pressed once (R11)", then="/sendcat status")
         if delivery is not None:
@@ -123,6 +132,43 @@ class Desk:
         if op.by != ask.by or op.line != plan.line or op.state != "accepted":
             return Reply(op=op.id, card=_running(op, await self._address(op)))
         return Reply(op=op.id)
+
+    async def _unrecorded(self, ask: Ask, plan: Plan, who: Who, broken: Broken) -> Reply:
+        """Answer what only looks although it cannot be written down, and say so: help and status keep working (R38)."""
+        now_ms = self.world.clock.now_ms()
+        op = Op(
+            id="r-unrecorded",
+            command=plan.command.name,
+            line=plan.line,
+            fields={},
+            by=ask.by,
+            place=ask.place,
+            target=None,
+            digest="",
+            state="running",
+            waits_for=None,
+            verdict=None,
+            exit_status=None,
+            created_ms=now_ms,
+            started_ms=now_ms,
+            finished_ms=None,
+            epoch=self.world.store.epoch,
+            card=None,
+            data=None,
+        )
+        run = Run(self.world, op, who, Brake(self.world.clock), plan.target, quiet=True)
+        banner = f"🔴 Nothing can be recorded, so nothing is begun: {broken.what}"
+        try:
+            outcome = await plan.command.run(run, plan.args)
+        except SendcatError as error:
+            running = ", ".join(self.world.stops.running) or "nothing"
+            lead = f"{error.what} Running now: {running}."
+            return Reply(
+                card=Card(title="Nothing can be read", tone=Tone.BAD, banner=banner, lead=lead, next="sendcat doctor"),
+                exit_status=3,
+            )
+        card = outcome.card.model_copy(update={"banner": banner, "buttons": (), "final": True})
+        return Reply(card=card, exit_status=outcome.exit_status)
 
     def _asking(self, ask: Ask) -> AnyCommand | None:
         """The command whose form comes first: it stands alone, or a shortcut began it."""
@@ -292,8 +338,11 @@ def opening(op: Op, who: Who, *, effects: bool) -> Card:
 
 
 def _no(error: SendcatError) -> Reply:
+    title = f"{error.word}: {error.what}"
+    whole = error.what if clipped(title) != title else ""
+    lead = " ".join(part for part in (whole, f"Rule: {error.rule}." if error.rule else "") if part)
     return Reply(
-        card=refused_card(f"{error.word}: {error.what}", f"Rule: {error.rule}." if error.rule else "", error.then),
+        card=refused_card(clipped(title), lead, error.then),
         exit_status=error.exit_status,
         errors=error.fields if isinstance(error, Unknown) else {},
     )

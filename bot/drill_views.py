@@ -49,6 +49,8 @@ def _notes(report: DrillReport, judgement: Judgement) -> Iterator[str]:
     if honest is None:
         yield "• This artifact is of the original program: closed loop, streams not read."
         return
+    if honest.generator.bottleneck:
+        yield "• The load came late by our own fault: nothing is said of the target. Try `--processes=2`."
     for scenario in honest.scenarios:
         yield from _scenario_notes(scenario)
     if honest.circuits_opened is None and honest.ended.how == "finished":

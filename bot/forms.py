@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.card import Form
+from bot.card import Field, Form
 from bot.catalog import read
 from bot.errors import Unknown
 from playbooks.lines import Line
@@ -13,11 +13,14 @@ from playbooks.lines import Line
 def filled(line: str, form: Form, answers: Mapping[str, str]) -> str:
     """The line with the answers in it, canonical; answers to what the form does not ask are dropped.
 
-    Raises `Unknown` with ``fields`` naming each required question without an answer.
+    Raises `Unknown` with ``fields`` naming each required question without an answer, and each number out of bounds.
     """
     missing = {f.flag: "an answer is needed" for f in form.fields if not f.optional and not answers.get(f.flag)}
     if missing:
         raise Unknown("Something is missing in the form.", fields=missing)
+    beyond = {f.flag: text for f in form.fields if (text := _beyond(f, answers.get(f.flag, "").strip()))}
+    if beyond:
+        raise Unknown("A number in the form is out of its bounds.", fields=beyond)
     base = read(line)
     words, flags = list(base.words), dict(base.flags)
     for field in form.fields:
@@ -25,17 +28,34 @@ def filled(line: str, form: Form, answers: Mapping[str, str]) -> str:
         if not answer:
             continue
         if field.word:
-            words.append(answer)
+            words.append(field.prefix + answer)
         else:
-            flags[field.flag] = answer
+            flags[field.flag] = field.prefix + answer
     return Line(base.command, tuple(words), flags).text
 
 
 def as_line(line: str, form: Form) -> str:
     """The same as something to type: ``gate --release=... --risk=standard``."""
-    parts = [read(line).text]
+    base = read(line)
+    words, flags = list(base.words), dict(base.flags)
     for field in form.fields:
-        shown = field.value or "..."
-        if not field.optional or field.value:
-            parts.append(shown if field.word else f"--{field.flag}={shown}")
-    return " ".join(parts)
+        shown = field.prefix + (field.value or "...")
+        if field.optional and not field.value:
+            continue
+        if field.word:
+            words.append(shown)
+        else:
+            flags[field.flag] = shown
+    return Line(base.command, tuple(words), flags).text
+
+
+def _beyond(field: Field, answer: str) -> str:
+    """Why a number is refused; empty for what has no bounds or keeps them."""
+    if field.kind != "number" or not answer or (field.least is None and field.most is None):
+        return ""
+    try:
+        number = int(answer)
+    except ValueError:
+        return "a whole number is needed"
+    inside = (field.least is None or number >= field.least) and (field.most is None or number <= field.most)
+    return "" if inside else f"{field.least} to {field.most} now; a longer way is several changes"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bot.card import Cell, Table, Tone
 from bot.redact import inert
-from bot.views import number, verdict_tone
+from bot.views import beside, number, verdict_tone
 from slo.gate import GateJudgement
 from slo.gate_report import GateReport
 from slo.promotion import near
@@ -126,7 +126,7 @@ def _value(check: Check) -> str:
         return (
             {1: "as expected", 0: "not as expected"}.get(int(check.value or 0), "") if check.value is not None else "–"
         )
-    return number(check.value, check.unit)
+    return beside(check.value, check.limit, check.unit)
 
 
 def _limit(check: Check) -> str:

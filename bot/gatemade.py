@@ -16,7 +16,8 @@ from bot.store import cases
 from bot.store.cases import Case
 from bot.views import duration, verdict_tone
 from slo import gate as judge
-from slo.gate_report import FileRef, GateHonest, GateReport, JudgedStep, gate_report, original_steps
+from slo.artifacts import FileRef
+from slo.gate_report import GateHonest, GateReport, JudgedStep, gate_report, original_steps
 from slo.promotion import Gaps, gaps, warnings
 from slo.snapshot import SERVER_MAX_LIMIT
 from slo.verdict import Verdict
@@ -73,7 +74,7 @@ class Asked:
         )
 
 
-async def own_leases_end(run: Run, before: SnapshotRead, began_ms: int) -> str:
+async def own_leases_end(run: Run, before: SnapshotRead) -> str:
     """Wait up to 30 s until there are no more leases than before the drill; says how it went (VERDICTS, "Gate")."""
     from bot.sendcat.snapshot import read_snapshot
 
@@ -100,6 +101,8 @@ class _Made:
     gaps: Gaps
     warnings: tuple[str, ...]
     last: GateReport | None
+    playbook: str | None
+    """Where a FAIL leads; None when neither a check nor a signal names a playbook."""
 
 
 async def conclude(
@@ -206,7 +209,27 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
         honest=honest,
     )
     kept = await run.keep("gate", report.to_artifact())
-    return _Made(judged, report, kept, lacks, warned, last)
+    playbook = await _playbook(run, judged, found)
+    return _Made(judged, report, kept, lacks, warned, last, playbook)
+
+
+async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | None:
+    """The playbook of what is red: of a red snapshot check, else of the first signal that the evidence fires."""
+    from bot import measure
+    from playbooks.signals import judge_signals, suggestions
+
+    if judged.verdict is not Verdict.FAIL:
+        return None
+    if (letter := gatecard.playbook_of(judged)) is not None:
+        return letter
+    looks = [look.snapshot for look in (found.before, found.after) if look is not None]
+    facts = await measure.facts(
+        run,
+        looks,
+        found.probed.report if found.probed else None,
+        found.drilled.report if found.drilled else None,
+    )
+    return next(iter(suggestions(judge_signals(facts, run.world.book))), None)
 
 
 def _softer(asked: Asked, policies: Policies) -> tuple[str, ...]:
@@ -293,8 +316,11 @@ def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: 
     verdict = made.judged.verdict
     name = inert(asked.release, 60) if asked.release else "without a release"
     commit = f" (`{asked.commit}`)" if asked.commit else ""
+    cut = made.report.honest.effective_limit if made.report.honest is not None else asked.limit
+    given = f" (the server gives {cut})" if cut < asked.limit else ""
     about = (
-        f"*Release* {name}{commit} · risk *{asked.risk}* → *{asked.profile}*, {asked.minutes} min, limit {asked.limit}"
+        f"*Release* {name}{commit} · risk *{asked.risk}* → *{asked.profile}*, {asked.minutes} min,"
+        f" limit {asked.limit}{given}"
     )
     sections = [about]
     if made.warnings:
@@ -307,7 +333,7 @@ def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: 
     owners = _owners(made)
     if owners:
         sections.append(f"*Owners of what is red:* {owners}")
-    letter = gatecard.playbook_of(made.judged) if verdict is Verdict.FAIL else None
+    letter = made.playbook
     buttons = [Button(label="Run again", line=run.op.line, name="gate.rerun")]
     if verdict is Verdict.FAIL:
         line = f"playbook {letter}" if letter else "triage"

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.clock import Clock, SystemClock
+from bot.clock import Clock, SystemClock, rung
 from bot.commands import catalog
 from bot.config import Config
 from bot.desk import Desk
-from bot.errors import SendcatError
+from bot.errors import Busy, SendcatError
 from bot.incidents.keeper import Keeper
 from bot.logs import configure
 from bot.notary import Notary
 from bot.pages import findings, read_book
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
-from bot.store import audit
+from bot.store import audit, epochs
 from bot.store.audit import AuditRecord
-from bot.store.database import Store
+from bot.store.database import UNWRITABLE, Store
 from bot.store.leader import Leadership
 from bot.terminal.socket import SocketServer
 from bot.tuning.failpoints import PLAIN, Seams
@@ -51,6 +51,8 @@ class Bot:
     applier: Applier
     cards: asyncio.Task[None] | None = None
     """Keeps the cards of decided cases as they stand."""
+    pulse: asyncio.Task[None] | None = None
+    """Notes a sign of life while something runs, and so notices when nothing can be recorded."""
     faults: asyncio.Task[None] | None = None
     """Takes out of practice what a game day of an earlier process left in."""
 
@@ -108,6 +110,7 @@ class Bot:
             SocketServer(desk, config.state_dir),
             Applier(world, seams),
         )
+        store.on_commit(UNWRITABLE, lambda: halt(world))
         if store.damage is None:
             await store.write(
                 lambda tx: audit.append(tx, AuditRecord(phase="system", action="start", actor="system", door="system"))
@@ -117,6 +120,7 @@ class Bot:
             await bot.worker.start()
             await bot.applier.start()
             bot.cards = asyncio.create_task(keep_cases(world), name="cases")
+            bot.pulse = asyncio.create_task(keep_recording(world), name="pulse")
             bot.faults = asyncio.create_task(clear_faults(world), name="faults")
             assert world.keeper is not None
             world.keeper.start()
@@ -126,7 +130,7 @@ class Bot:
     async def close(self, grace_s: float = 5.0) -> None:
         """Admit nothing, stop drills, let the rest end, record what did not, release the lock; within 10 s (R32)."""
         self.desk.open = False
-        for task in (self.cards, self.faults):
+        for task in (self.cards, self.pulse, self.faults):
             if task is not None:
                 task.cancel()
         await self.worker.stop(grace_s)
@@ -147,15 +151,37 @@ async def keep_cases(world: World) -> None:
 
     changed = world.store.watch("cases")
     world.store.on_commit("ops", changed.set)
-    while True:
+    # A wait that ends in the moment of a cancellation can swallow it, so the end is looked at as well.
+    while not world.store.closed:
         changed.clear()
         try:
             await settle(world)
+        except Busy:  # full, or ending: tried again, by whoever leads then
+            pass
         except SendcatError as error:
+            if world.store.closed:
+                return
             log.warning("cases not drawn", error=error.what)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), CASES_EVERY_S)
+        if await rung(changed, CASES_EVERY_S):
             await asyncio.sleep(TOGETHER_S)
+
+
+def halt(world: World) -> None:
+    """Nothing can be recorded: what runs ends; what would begin is refused by its own intent (R38)."""
+    for op in world.stops.running:
+        log.error("stopped", op=op, reason="nothing can be recorded")
+        world.stops.stop(op, "the bot: nothing can be recorded (R38)")
+
+
+async def keep_recording(world: World) -> None:
+    """While something runs, write a sign of life every few seconds: a drill that writes nothing is not unwatched."""
+    while True:
+        await asyncio.sleep(PULSE_S)
+        if world.stops.running:
+            try:
+                await world.store.write(epochs.beat)
+            except SendcatError as error:
+                log.error("no sign of life", error=error.what)
 
 
 async def clear_faults(world: World) -> None:
@@ -168,6 +194,7 @@ async def clear_faults(world: World) -> None:
         await sweep(world)
 
 
+PULSE_S = 2.0
 CASES_EVERY_S, TOGETHER_S = 20.0, 0.2
 """How often expiries are looked for, and how long changes are gathered before one look."""
 
@@ -209,7 +236,7 @@ async def serve(config: Config, *, http: bool, port: int, standby: bool = False)
     bot = await Bot.lead(config, wait=standby)
     listen()
     loop.add_signal_handler(signal.SIGUSR1, lambda: bot.world.stops.stop_all("a signal on the host"))
-    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper)
+    watch = Watch(bot.world.store, bot.world.clock, bot.world.config, keeper=bot.world.keeper, notary=bot.world.notary)
     door = SlackDoor(bot.world.config, bot.desk, bot.world.store, bot.world.clock)
     bot.world.directory, bot.world.messages = door.directory, door.messages
     lost = False

@@ -20,7 +20,7 @@ from bot.errors import Broken, Refused, SendcatError, Unknown
 from bot.run import Run
 from bot.sendcat import load as engine
 from bot.sendcat.circuits import CircuitWatch
-from bot.sendcat.load import DrillOptions, DrillProgress
+from bot.sendcat.load import DrillOptions, DrillPlan, DrillProgress, DrillSecrets
 from bot.sendcat.mask import Mask
 from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
@@ -93,6 +93,7 @@ async def drill(
     quick: bool = False,
     pool_file: Path | None = None,
     approved: Approved | None = None,
+    kind: str = "drill",
     on_progress: Callable[[DrillProgress], None],
     waiting: Callable[[str], Awaitable[None]],
     **options: Unpack[DrillOptions],
@@ -100,14 +101,39 @@ async def drill(
     """Run a load drill in child processes, one drill at a time for each origin, with rests (R16-R20).
 
     ``pool_file`` is a pool for this drill alone; ``approved`` are ceilings that somebody may have raised. A circuit
-    that opens meanwhile ends the drill (R18). Raises `Refused` naming the ceiling that the plan would break.
+    that opens meanwhile ends the drill (R18). ``kind`` is how it is kept: rounds of a canary are no drills of their own
+    (they would count as several in every history). Raises `Refused` naming the ceiling that the plan would break.
     """
-    target: Target = run.target
     if pool_file is not None:
         await _own_pool(run, pool_file)
+    prepared, secrets = plan(run, profile, scenarios, quick=quick, pool_file=pool_file, approved=approved, **options)
+    floor = run.world.floor
+    assert floor is not None
+    async with floor.hold(run.target.site_url, run.op.id, quick=not prepared.beyond_quick, waiting=waiting):
+        async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
+            report = await engine.drill(
+                prepared, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock
+            )
+        report = circuits.noted(report)
+    kept = await run.keep(kind, report.to_artifact(), prepared.profile)
+    return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+
+
+def plan(
+    run: Run,
+    profile: str,
+    scenarios: tuple[str, ...] | None,
+    *,
+    quick: bool = False,
+    pool_file: Path | None = None,
+    approved: Approved | None = None,
+    **options: Unpack[DrillOptions],
+) -> tuple[DrillPlan, DrillSecrets]:
+    """What a drill of this target would do, and what its requests carry; raises as `bot.sendcat.load.plan_drill`."""
+    target: Target = run.target
     secrets = engine.drill_secrets(target, pool_file)
     run.world.scrubber.learn_all(secrets.values())
-    plan = engine.plan_drill(
+    made = engine.plan_drill(
         target,
         profile,
         scenarios,
@@ -117,15 +143,7 @@ async def drill(
         approval=approved.decision if approved else None,
         **options,
     )
-    floor = run.world.floor
-    assert floor is not None
-    profile = plan.profile
-    async with floor.hold(target.site_url, run.op.id, quick=not plan.beyond_quick, waiting=waiting):
-        async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
-            report = await engine.drill(plan, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock)
-        report = circuits.noted(report)
-    kept = await run.keep("drill", report.to_artifact(), profile)
-    return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+    return made, secrets
 
 
 @dataclass(frozen=True)
@@ -161,6 +179,20 @@ async def last_snapshot(run: Run) -> tuple[str, Snapshot] | None:
     """The newest saved snapshot of this target before this run, with its artifact name."""
     found = await _newest(run, "snapshot")
     return (found.name, Snapshot.parse(_read(run, found))) if found else None
+
+
+async def recent_snapshots(run: Run, count: int, *, since_ms: int) -> list[Snapshot]:
+    """The newest saved snapshots of this target since a moment, not by this run itself, the oldest first."""
+    rows = await run.world.store.read(
+        lambda conn: artifacts.listing(conn, "snapshot", run.target.name, limit=count + 3)
+    )
+    found: list[Snapshot] = []
+    for row in rows:
+        if row.op == run.op.id or row.started_ms < since_ms or len(found) >= count:
+            continue
+        with contextlib.suppress(SendcatError, OSError, ValueError):
+            found.append(Snapshot.parse(_read(run, row)))
+    return sorted(found, key=lambda look: look.generated_at)
 
 
 async def named_snapshot(run: Run, name: str | None) -> Snapshot | None:

@@ -1,17 +1,15 @@
 """Pictures for the thread, drawn in a child process: matplotlib is optional, slow to load, and not for the event loop.
 
-``python -m bot.pictures`` reads ``{"kind": ..., ...}`` from stdin and writes a PNG to stdout; exit status 3 means that
-the extra ``reports`` is not installed.
+``python -m bot.pictures`` reads ``{"kind": ..., ...}`` and answers with a PNG (`bot.children`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from bot import children
 from bot.card import Attachment
 
 if TYPE_CHECKING:
@@ -19,33 +17,18 @@ if TYPE_CHECKING:
     from slo.reports import DrillReport
 
 WITHIN_S = 30.0
-MISSING = 3
 PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 97.5, 99, 99.5, 99.9)
 LEFT_OUT = "no picture: install the extra `reports` (pip install 'sendcat-chatops[reports]')"
 
 
 async def render(data: dict[str, Any]) -> bytes | str:
     """The PNG, or a sentence that says why there is none. Never raises for a picture's sake."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot.pictures",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(json.dumps(data).encode()), WITHIN_S)
-    except TimeoutError:
-        return f"no picture: it was not drawn within {WITHIN_S:.0f} s"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode == MISSING:
+        return await children.ask("bot.pictures", data, WITHIN_S)
+    except children.NotInstalled:
         return LEFT_OUT
-    return out if process.returncode == 0 and out else "no picture: it could not be drawn"
+    except children.NotDone as why:
+        return f"no picture: {why}"
 
 
 def latency(report: DrillReport) -> dict[str, Any] | None:
@@ -72,12 +55,16 @@ def latency(report: DrillReport) -> dict[str, Any] | None:
 
 async def of_drill(run: Run, report: DrillReport, artifact: str) -> tuple[str | None, str]:
     """Draw and keep the picture of a drill: its artifact's name, or None and the sentence for the card."""
-    from bot.store import artifacts
-
     data = latency(report)
     if data is None:
         return None, ""
-    drawn = await render(data)
+    return await keep(run, await render(data), artifact)
+
+
+async def keep(run: Run, drawn: bytes | str, artifact: str) -> tuple[str | None, str]:
+    """Keep a picture beside the artifact it belongs to: its name, or None and the sentence why there is none."""
+    from bot.store import artifacts
+
     if isinstance(drawn, str):
         return None, drawn
     name = f"{artifact.removesuffix('.json')}.png"
@@ -144,13 +131,7 @@ def _latency(data: dict[str, Any]) -> bytes:
 
 def main() -> int:
     """The child: stdin to stdout."""
-    data = json.loads(sys.stdin.buffer.read())
-    try:
-        drawn = _draw(data)
-    except ImportError:
-        return MISSING
-    sys.stdout.buffer.write(drawn)
-    return 0
+    return children.serve(_draw)
 
 
 if __name__ == "__main__":

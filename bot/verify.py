@@ -339,7 +339,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     report.problems += problems
     if wish.json:
-        told = {**asdict(report), "first_bad": report.first_bad, "exit_status": report.exit_status}
+        told = {
+            **asdict(report),
+            "sentence": report.sentence,
+            "first_bad": report.first_bad,
+            "exit_status": report.exit_status,
+        }
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
         lines = [report.sentence, *(f"- {p.what}" for p in report.problems), *(f"- {n}" for n in report.notes)]

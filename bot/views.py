@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bot.card import Cell, Fact, Table, Tone
 from bot.redact import inert
+from slo.promotion import near
 from slo.reports import DrillReport, ProbeReport
 from slo.scenarios import ENDPOINTS
 from slo.snapshot import Snapshot
@@ -39,8 +40,27 @@ def number(value: float | None, unit: Unit) -> str:
         return duration(value)
     if unit == "rate":
         percent = value * 100
-        return f"{percent:.0f} %" if percent in (0, 100) or percent >= 10 else f"{percent:.1f} %"
-    return f"{value:g}"
+        if 0 < percent < 0.05:
+            return "<0.1 %"
+        # What is not all of it is never rounded up to 100 %.
+        return f"{percent:.0f} %" if percent in (0, 100) or 10 <= percent < 99.5 else f"{percent:.1f} %"
+    return f"{value:g}" if float(value).is_integer() else f"{value:.2f}"
+
+
+def beside(value: float | None, limit: float | None, unit: Unit) -> str:
+    """A value as it stands beside its limit: with more digits where both would read the same and are not."""
+    shown = number(value, unit)
+    if value is None or limit is None or value == limit or shown != number(limit, unit):
+        return shown
+    if unit == "rate":
+        return f"{value * 100:.3f} %"
+    return (
+        f"{value:.1f} ms"
+        if unit == "ms" and abs(value) < 10_000
+        else f"{value / 1000:.3f} s"
+        if unit == "ms"
+        else shown
+    )
 
 
 def duration(ms: float) -> str:
@@ -140,9 +160,21 @@ def drill_table(report: DrillReport, judgement: Judgement) -> Table:
             if found is None:
                 cells.append(Cell(text="–"))
             else:
-                cells.append(Cell(text=number(found.value, found.unit), tone=verdict_tone(found.verdict)))
+                tone = Tone.WARN if near(found) else verdict_tone(found.verdict)
+                cells.append(Cell(text=beside(found.value, found.limit, found.unit), tone=tone))
         rows.append(tuple(cells))
     return Table(columns=("Endpoint", *(label for _, label in _COLUMNS)), rows=tuple(rows))
+
+
+def red_text(judgement: Judgement, most: int = 3) -> str:
+    """What is red, with its limit: ``p95 latency of /api/chat 14.3 s, limit 12.0 s``; empty when nothing is."""
+    found = [
+        f"{check.name.replace('_', ' ')} of {check.scope} {beside(check.value, check.limit, check.unit)},"
+        f" {'at least' if check.comparison == '>=' else 'limit'} {number(check.limit, check.unit)}"
+        for check in judgement.failed
+    ]
+    more = f"; {len(found) - most} more" if len(found) > most else ""
+    return "; ".join(found[:most]) + more
 
 
 def red_owners(*judgements: Judgement | None) -> tuple[str, ...]:
@@ -159,7 +191,7 @@ def reading_text(reading: Reading) -> str:
     """One reading with its limit and age: ``oldest queued 240 s, limit 60 s (12 s old, sampled)``."""
     unit = "" if reading.unit in reading.name.split() else reading.unit
     text = f"{inert(reading.name, 80)} {_measure(reading.value, unit)}"
-    if reading.limit is not None:
+    if reading.limit is not None and not isinstance(reading.value, str):
         text += f", limit {_measure(reading.limit, unit)}"
     about = [f"{duration(reading.age_ms)} old"] if reading.age_ms else []
     about += ["sampled"] if reading.sampled else []
@@ -211,7 +243,7 @@ class _Progress:
 
 def progress_text(progress: DrillProgress) -> str:
     """``gmail_push_webhook quick · 12 of 63 requests · 20/s · 1 error · p95 12 ms · 4 s left``."""
-    where = f"{progress.scenario} {progress.stage}".strip()
+    where = f"{progress.scenario} {progress.stage}".strip() or "starting"
     parts = [f"{where} · {progress.done} of {progress.planned} requests · {progress.rate:.0f}/s"]
     if progress.open_streams:
         parts.append(f"{progress.in_flight} streams open")
@@ -225,8 +257,8 @@ def progress_text(progress: DrillProgress) -> str:
 
 
 @asynccontextmanager
-async def follow(course: Course, every_s: float = 1.0) -> AsyncIterator[_Progress]:
-    """Draw a drill's progress on the course's running step while the block runs."""
+async def follow(course: Course, every_s: float = 1.0, *, lead: str = "") -> AsyncIterator[_Progress]:
+    """Draw a drill's progress on the course's running step while the block runs; ``lead`` says which one it is."""
     progress = _Progress()
 
     async def draw() -> None:
@@ -235,7 +267,7 @@ async def follow(course: Course, every_s: float = 1.0) -> AsyncIterator[_Progres
             await asyncio.sleep(every_s)
             if progress.newest is not None and progress.newest is not shown:
                 shown = progress.newest
-                await course.note(progress_text(shown))
+                await course.note(" · ".join(part for part in (lead, progress_text(shown)) if part))
 
     task = asyncio.create_task(draw())
     try:

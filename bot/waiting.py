@@ -106,7 +106,7 @@ def _case(case: Case, now_ms: int) -> Wait:
     waives = f", {len(case.not_waived)} to be waived first" if case.not_waived else ""
     text = (
         f"*{noun.capitalize()} {case.id}* waits for your decision: {inert(case.subject, 80)}{on} · "
-        f"{case.verdict.value}{waives} · started by {mention(case.starter)} · open until {when(case.expires_ms)}"
+        f"{case.said}{waives} · started by {mention(case.starter)} · open until {when(case.expires_ms)}"
     )
     return Wait(text, Tone.WARN, card_key(case.op))
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot.card import Attachment, Button, Card, Tone, who
+from bot.card import Attachment, Button, Card, Tone, clipped, who
 from bot.catalog import Plan
 from bot.clock import token
 from bot.command import Outcome
@@ -20,6 +20,7 @@ from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
 from bot.notary import SOOTHING, weighty
 from bot.run import Run, card_key, put_card, with_banner
+from bot.sendcat.brake import Halt, Why
 from bot.store import audit, offers, ops, outbox
 from bot.store.audit import AuditRecord, Phase
 from bot.store.ops import End, Op
@@ -137,7 +138,7 @@ class Worker:
             if world.notary is not None and weighty(plan.action):
                 await world.notary.before(f"{plan.action} {op.id}", must=plan.action not in SOOTHING)
             outcome = await plan.command.run(run, plan.args)
-            if brake.halted is not None and outcome.exit_status != 0:
+            if _was_stopped(brake.halted, outcome):
                 state = "stopped"
         except SendcatError as error:
             state = "refused" if isinstance(error, Refused) else "failed"
@@ -218,6 +219,13 @@ class Worker:
                 continue
             why = "the bot was restarted" if op.state == "running" else "it was accepted too long ago to begin now"
             await self._finish(op, None, interrupted_outcome(op, op.card, why), "interrupted")
+
+
+def _was_stopped(halt: Halt | None, outcome: Outcome) -> bool:
+    """Whether a run decides nothing because it was stopped; an abort for a bad target is a FAIL (VERDICTS)."""
+    if halt is None or outcome.exit_status == 0:
+        return False
+    return not (halt.reason is Why.ABORTED and outcome.verdict is Verdict.FAIL)
 
 
 def put_ephemeral(tx: Tx, op: Op, card: Card) -> Card:
@@ -309,9 +317,9 @@ def error_outcome(error: SendcatError, op: Op, card: Card | None) -> Outcome:
     shown = _ended(
         op,
         card,
-        title=title[:140],
+        title=clipped(title),
         tone=Tone.UNKNOWN if incomplete else Tone.REFUSED,
-        lead=(error.what if len(title) > 140 else "") + (f" Rule: {error.rule}." if error.rule else ""),
+        lead=(error.what if clipped(title) != title else "") + (f" Rule: {error.rule}." if error.rule else ""),
         code=by_hand,
         next="" if by_hand else hand,
     )

@@ -7,7 +7,7 @@ documents as JSON; what is missing in them is left out of the line, never guesse
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,12 +15,13 @@ from pydantic import BaseModel
 
 from playbooks.functions import LEFTOVER_PROVIDER, PROVIDERS, WORKER
 from playbooks.knobs import effective
+from playbooks.sampling import sampled
 from playbooks.spans import FieldRef, KnobRef, Span, Term
 from slo.snapshot import Circuit, Snapshot
 
+ASKED = 50
+"""Rows of each section that a snapshot is asked for."""
 Tone = Literal["plain", "ok", "warn", "bad", "unknown"]
-EVENTS_READ = 2_000
-"""Rows that `rateLimit:getEventSummary` looks at; as many mean that older ones were left out."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ def of_span(span: Span, now: Snapshot) -> tuple[Finding, ...]:
                 Finding(f"{knob.name} is {value}") for knob in span.knobs if (value := effective(now, knob)) is not None
             )
         case Term() if span.text in PROVIDERS:
-            row = next((row for row in now.circuit_breakers.recent if row.provider == span.text), None)
-            return (circuit(row, now) if row else Finding(f"circuit {span.text}: never called", "ok"),)
+            return circuits((span.text,), now)
     return ()
 
 
@@ -55,6 +55,17 @@ def of_answer(function: str, args: Mapping[str, object], value: Any, now: Snapsh
         f"{len(value)} rows" if isinstance(value, list) else f"{len(value)} fields" if isinstance(value, dict) else ""
     )
     return (Finding(f"{function}: {size or value}"),)
+
+
+def circuits(providers: Sequence[str], now: Snapshot) -> tuple[Finding, ...]:
+    """Circuits by name: each that is not closed on a line of its own, the closed and the never called together."""
+    rows = {row.provider: row for row in now.circuit_breakers.recent}
+    closed = [name for name in providers if name in rows and rows[name].state == "closed"]
+    unused = [name for name in providers if name not in rows]
+    found = [circuit(rows[name], now) for name in providers if name in rows and rows[name].state != "closed"]
+    found += [Finding(f"circuits closed: {', '.join(closed)}", "ok")] if closed else []
+    found += [Finding(f"circuits never called: {', '.join(unused)}", "ok")] if unused else []
+    return tuple(found)
 
 
 def circuit(row: Circuit, now: Snapshot) -> Finding:
@@ -77,7 +88,8 @@ def circuit(row: Circuit, now: Snapshot) -> Finding:
 
 def _field(path: str, now: Snapshot) -> Finding:
     value, limit = _at(now, path), _limit(path, now)
-    shown = f"{path}: {_short(value)}"
+    part = next((cut for cut in now.truncated_sections(ASKED) if path.startswith(cut.section) and cut.certain), None)
+    shown = f"{path}: {_short(value)}" + (f" (sampled: {part.bias})" if part is not None else "")
     if limit is None or not isinstance(value, int | float):
         return Finding(shown)
     return Finding(f"{shown} of {limit}", "bad" if value >= limit else "ok")
@@ -121,11 +133,17 @@ def _short(value: Any) -> str:
 # -- Convex reads, one function each ------------------------------------------------------------------------------
 
 
+def _cut(function: str, args: Mapping[str, object], value: Any) -> str:
+    """The label of a figure that was counted from a part of the data."""
+    left_out = sampled(function, args, value)
+    return f" (sampled: {left_out})" if left_out else ""
+
+
 def _event_summary(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Finding]:
     total, minutes = value.get("total", 0), value.get("windowMinutes", args.get("minutes", 15))
-    sampled = " (sampled: only the newest 2000 were read)" if total >= EVENTS_READ else ""
+    cut = _cut("rateLimit:getEventSummary", args, value)
     refused = {k: v for k, v in value.get("byBucketOutcome", {}).items() if not k.endswith(":allowed")}
-    yield Finding(f"{total} rate-limit events in {minutes:g} min{sampled}; {sum(refused.values())} of them refusals")
+    yield Finding(f"{total} rate-limit events in {minutes:g} min{cut}; {sum(refused.values())} of them refusals")
     for name, count in sorted(refused.items(), key=lambda item: -item[1])[:3]:
         bucket, _, outcome = name.partition(":")
         yield Finding(f"{bucket}: {count} {outcome} events", "warn")
@@ -133,7 +151,7 @@ def _event_summary(args: Mapping[str, object], value: Any, now: Snapshot) -> Ite
 
 def _events(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Finding]:
     refused = [row for row in value if row.get("outcome") != "allowed"]
-    cut = " (sampled: the newest only)" if len(value) >= int(str(args.get("limit", 50))) else ""
+    cut = _cut("rateLimit:listRecentEvents", args, value)
     if not refused:
         yield Finding(f"no refusals among the newest {len(value)} events{cut}", "ok")
         return
@@ -152,17 +170,20 @@ def _alerts(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[F
     newest = value[0]
     name = f"{newest.get('bucket', newest.get('kind', 'alert'))} {newest.get('outcome', '')}".strip()
     age = _seconds(now.age_ms(int(newest.get("createdAt", now.generated_at))))
-    yield Finding(f"{len(value)} alerts, the newest {name}, {age} old: pressure was there, not that it is", "warn")
+    cut = _cut("rateLimit:listRecentAlerts", args, value)
+    yield Finding(f"{len(value)} alerts{cut}, the newest {name}, {age} old: pressure was there, not that it is", "warn")
 
 
 def _circuits(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Finding]:
     rows = [Circuit.model_validate(row) for row in value]
     closed = [row.provider for row in rows if row.state == "closed"]
+    if cut := _cut("circuitBreaker:listStatuses", args, value):
+        yield Finding(f"{len(rows)} circuits{cut}", "warn")
     for row in rows:
         if row.state != "closed":
             yield circuit(row, now)
     if closed:
-        yield Finding(f"closed: {', '.join(closed)}", "ok")
+        yield Finding(f"circuits closed: {', '.join(closed)}", "ok")
     if not rows:
         yield Finding("no circuit on record: nothing was called yet", "ok")
 
@@ -172,20 +193,18 @@ def _leases(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[F
     config = now.config.bulkheads.get(provider)
     cap = f" of {config.max_concurrent}" if config else ""
     full = config is not None and len(value) >= config.max_concurrent
-    yield Finding(f"{provider}: {len(value)}{cap} slots taken", "bad" if full else "ok")
     ages = [now.generated_at - int(row["acquiredAt"]) for row in value if "acquiredAt" in row]
-    if ages and config is not None:
-        old = [age for age in ages if age > config.lease_ttl_ms / 2]
-        note = f"; {len(old)} are older than half their life: leaked, not load" if old else "; none is old: load"
-        yield Finding(f"{provider}: oldest lease {_seconds(max(ages))}{note}", "warn" if old else "plain")
+    oldest = f", the oldest {_seconds(max(ages))} old" if ages else ""
+    left_out = _cut("bulkhead:listInFlightByProvider", args, value)
+    yield Finding(f"leases of {provider}: {len(value)}{cap}{left_out}{oldest}", "bad" if full else "ok")
 
 
 def _replays(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Finding]:
-    scope, limit = str(args.get("scope", "")), int(str(args.get("limit", 20)))
+    scope = str(args.get("scope", ""))
     loud = sorted(
         (row for row in value if row.get("hitCount", 1) > 1), key=lambda r: (-r["hitCount"], -r["lastSeenAt"])
     )
-    cut = " (sampled: the newest keys only)" if len(value) >= limit else ""
+    cut = _cut("idempotency:listRecentByScope", args, value)
     if not loud:
         yield Finding(f"{scope}: {len(value)} keys, none repeated{cut}", "ok")
         return
@@ -205,7 +224,8 @@ def _cache(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Fi
     used = now.config.tool_cache_namespaces
     for name, count in sorted(names.items()):
         current = name in (used.web_search, used.product_search)
-        yield Finding(f"{name}: {count} active entries" + ("" if current else ", an old name that nothing reads"))
+        cut = _cut("toolCache:listNamespaceStats", args, value)
+        yield Finding(f"{name}: {count} active entries{cut}" + ("" if current else ", an old name that nothing reads"))
     if not names:
         yield Finding("nothing is cached", "ok")
 
@@ -213,7 +233,8 @@ def _cache(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Fi
 def _queue(args: Mapping[str, object], value: Any, now: Snapshot) -> Iterable[Finding]:
     status = value.get("byStatus", {})
     counts = ", ".join(f"{status.get(key, 0)} {word}" for key, word in _QUEUE_WORDS.items())
-    yield Finding(f"jobs: {counts}", "warn" if status.get("queued") else "ok")
+    cut = _cut("toolJobs:getQueueStats", args, value)
+    yield Finding(f"jobs: {counts}{cut}", "warn" if status.get("queued") else "ok")
     taken = now.bulkheads.in_flight_by_provider.get(WORKER, 0)
     yield Finding(f"worker slots taken: {taken}")
 
@@ -228,7 +249,10 @@ def _dead_letters(args: Mapping[str, object], value: Any, now: Snapshot) -> Iter
     fresh = [row for row in value if now.in_window(row.get("updatedAt"))]
     tools = Counter(row.get("toolName", "?") for row in value)
     names = ", ".join(f"{count} {tool}" for tool, count in tools.most_common())
-    yield Finding(f"{len(value)} dead letters ({names}), {len(fresh)} of this window", "warn" if fresh else "plain")
+    cut = _cut("toolJobs:listDeadLetters", args, value)
+    yield Finding(
+        f"{len(value)} dead letters{cut} ({names}), {len(fresh)} of this window", "warn" if fresh else "plain"
+    )
     for row in value[:3]:
         age = _seconds(now.age_ms(row.get("updatedAt", now.generated_at)))
         yield Finding(

@@ -13,8 +13,12 @@ NAMED = ("5xx_rate", "unknown_status_rate")
 """The two that the runbook names."""
 
 
-def between_drills(before: Judgement | None, after: Judgement) -> tuple[Finding, ...]:
-    """What got worse by endpoint, 5xx and unknown status first; else how many endpoints were compared."""
+def between_drills(before: Judgement | None, after: Judgement, drilled: str = "") -> tuple[Finding, ...]:
+    """What got worse by endpoint, 5xx and unknown status first; else how many endpoints were compared.
+
+    ``drilled`` says when the drill from before was.
+    """
+    than = f" than in the drill of {drilled}" if drilled else " than before"
     if before is None:
         return (Finding("no drill from before to compare with", "unknown"),)
     retest = compare(before, after)
@@ -23,7 +27,7 @@ def between_drills(before: Judgement | None, after: Judgement) -> tuple[Finding,
     seen = {line.scope for line in retest.lines if line.name in NAMED and line.after is not None}
     if not seen:
         return (Finding(f"nothing can be compared: {retest.reason or 'nothing was measured'}", "unknown"),)
-    return (Finding(f"5xx and unknown status are not worse on {len(seen)} endpoints", "ok"),)
+    return (Finding(f"5xx and unknown status are not worse{than}, on {len(seen)} endpoints", "ok"),)
 
 
 def _line(line: Compared) -> Finding:

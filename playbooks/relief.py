@@ -26,6 +26,9 @@ BUCKET_OF = {
 """The bucket of rate-limit events that a maximum bounds."""
 TOOL_OF = {"WEB": "search_web", "PROD": "search_products", "GLOB": "search_global"}
 QOS_TOOL = {"REALTIME": "WEB", "INTERACTIVE": "PROD", "BATCH": "GLOB"}
+QUIET = {"refusals": 2.0, "leases": 0.5, "queue": 0.5, "queued": 5.0}
+"""By the first word of a pressure's name: below this nothing presses. A single refusal, half of a bulkhead or a queue
+in use, a handful of jobs that wait for the next claim: that is traffic, and it differs between any two looks."""
 SETTLE_S = 30
 """Bulkheads, queue caps, and whatever has no time of its own."""
 
@@ -63,7 +66,10 @@ def pressures(steps: Sequence[Step], before: Snapshot, after: Snapshot) -> tuple
         if not _relieves(step):
             continue
         for name, unit in _names(step.knob):
-            found.setdefault(name, Pressure(name=name, before=_read(name, before), after=_read(name, after), unit=unit))
+            if name not in found:
+                quiet = QUIET.get(name.split(" ")[0], 0.0)
+                sides = _read(name, before), _read(name, after)
+                found[name] = Pressure(name=name, before=sides[0], after=sides[1], unit=unit, quiet=quiet)
     return tuple(found.values())
 
 

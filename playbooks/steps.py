@@ -51,10 +51,10 @@ class StepRule:
 _RULES = {
     Family.RATE_LIMIT: StepRule(Family.RATE_LIMIT, 25, True, "runbook, playbook A, step 3; R22", 4),
     Family.CONCURRENCY: StepRule(Family.CONCURRENCY, 20, True, "runbook, playbooks C and F, step 2; R22", 4),
-    Family.THRESHOLD: StepRule(Family.THRESHOLD, 20, False, "VERDICTS, tuning; R22", 2),
-    Family.COOLDOWN: StepRule(Family.COOLDOWN, 50, False, "VERDICTS, tuning"),
-    Family.LEASE: StepRule(Family.LEASE, 20, False, "VERDICTS, tuning"),
-    Family.INTEGER: StepRule(Family.INTEGER, 20, False, "VERDICTS, tuning; R22"),
+    Family.THRESHOLD: StepRule(Family.THRESHOLD, 20, False, "the runbook gives no figure; R22", 2),
+    Family.COOLDOWN: StepRule(Family.COOLDOWN, 50, False, "the runbook gives no figure"),
+    Family.LEASE: StepRule(Family.LEASE, 20, False, "the runbook gives no figure"),
+    Family.INTEGER: StepRule(Family.INTEGER, 20, False, "the runbook gives no figure; R22"),
 }
 
 

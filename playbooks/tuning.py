@@ -266,9 +266,10 @@ def _number(draft: _Draft, old: int, value: int, texts: Mapping[str, str], why: 
     if drifts_far(value, base):
         second.append(f"{one.name} drifts more than ×1.5 from {base}, its value 24 h ago (R23)")
     if down and rule.family in (Family.COOLDOWN, Family.LEASE):
-        second.append(f"{one.name} comes down (VERDICTS, tuning)")
+        second.append(f"{one.name} comes down")
         if not why:
-            _need_why(f"A shorter {rule.family} needs a reason.", "VERDICTS, tuning", {**texts, one.name: text})
+            needs = f"a {rule.family} comes down only with a reason and another person's approval"
+            _need_why(f"A shorter {rule.family} needs a reason.", needs, {**texts, one.name: text})
     if one.name in AUTH_CONTROLS and not down:
         second.append(f"{one.name} guards a sign-in; {ORDER}")
         if not (why or gentler_tried):
@@ -356,16 +357,17 @@ def littles_law(hold_ms: float, slots_before: int, slots_after: int, arrivals_pe
     hold_s = hold_ms / 1000
     if hold_s <= 0:
         return ""
+    hold = f"{hold_s:.1f} s" if hold_s >= 1 else f"{hold_ms:.0f} ms"
     if arrivals_per_s is None:
         before, after = slots_before / hold_s, slots_after / hold_s
         return (
-            f"Little's law: at {hold_s:.1f} s a call, {slots_before} slots carry {before:.1f} calls a second, "
+            f"Little's law: at {hold} a call, {slots_before} slots carry {before:.1f} calls a second, "
             f"{slots_after} carry {after:.1f}."
         )
     need = arrivals_per_s * hold_s
     enough = "enough" if need <= slots_after else "not enough"
     return (
-        f"Little's law: {arrivals_per_s * 60:.0f} a minute × {hold_s:.1f} s each need {need:.1f} slots; "
+        f"Little's law: {arrivals_per_s * 60:.0f} a minute × {hold} each need {need:.1f} slots; "
         f"{slots_after} are {enough}."
     )
 

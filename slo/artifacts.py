@@ -6,10 +6,11 @@ Fields and file names: contract/operator-commands.md sections 6 (canary), 7 (gam
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from slo.compare import CanaryStatistics
 from slo.reports import Artifact, Sparse
 from slo.verdict import Check, Judgement, Verdict
 from slo.wire import Count, Millis, Number, Wire
@@ -35,7 +36,7 @@ class Decided(Wire):
     """Damaged or unfit files that were left out, with the reason."""
 
     @classmethod
-    def of(cls, made: Judgement, *, target: str | None = None, **more: Any) -> Decided:
+    def of(cls, made: Judgement, *, target: str | None = None, **more: Any) -> Self:
         """From a judgement; `more` are further fields of a subclass."""
         return cls(
             target=target,
@@ -108,14 +109,37 @@ class CanaryFiles(Sparse):
     candidate_drill: str | None = None
 
 
+class CanaryRound(Wire):
+    """One drill of one side, in the order they ran."""
+
+    side: Literal["control", "candidate"]
+    report: FileRef
+
+
 class CanaryHonest(Decided):
-    """`rounds` in the order they ran (`control`, `candidate`, ...); `power` is how sure 5% broken chats are seen."""
+    """Ours: both targets, how it was judged, and every file that it rests on.
+
+    `evidence` has controlProbe, candidateProbe, controlDrill, candidateDrill (all rounds of a side as one) and the
+    snapshots controlBefore, controlAfter, candidateBefore, candidateAfter; what was not made is absent, and
+    `not_done` says why. `limits` are those that were used. `power` is how surely 5% broken chats are seen.
+    """
 
     control_target: str | None = None
     candidate_target: str | None = None
-    rounds: tuple[str, ...] = ()
+    release: str | None = None
+    commit: str | None = None
+    required_scenarios: tuple[str, ...] = ()
+    limits: CanaryLimits | None = None
+    warnings: tuple[str, ...] = ()
+    waivable: tuple[str, ...] = ()
+    blocked: str = ""
+    not_done: tuple[str, ...] = ()
+    rounds_planned: Count = 0
+    rounds: tuple[CanaryRound, ...] = ()
+    evidence: dict[str, FileRef] = Field(default_factory=dict)
+    policies: dict[str, str] = Field(default_factory=dict)
     power: Number | None = None
-    statistics: dict[str, Any] | None = None
+    statistics: CanaryStatistics | None = None
 
 
 class CanaryReport(Artifact):
@@ -284,9 +308,23 @@ class Decision(Wire):
 
 
 class RegionHonest(Decided):
-    """Ours: the recommended topology of our own triggers."""
+    """Ours: the recommended topology of our own triggers, and every file that the verdict rests on.
+
+    `snapshot` is None when there was none; `fresh` says that it was taken for this check. `drills` are the latest by
+    start, newest first. Without `forecast_given` nobody gave a number of streams.
+    """
 
     recommended_topology: str
+    forecast_given: bool = True
+    judged_at: Millis | None = None
+    lookback_reports: Count | None = None
+    limit: Count | None = None
+    fresh: bool = True
+    snapshot: FileRef | None = None
+    drills: tuple[FileRef, ...] = ()
+    warnings: tuple[str, ...] = ()
+    policies: dict[str, str] = Field(default_factory=dict)
+    """File name of the policy, and the digest of what it says."""
 
 
 class RegionReport(Artifact):

@@ -19,7 +19,7 @@ from slo.policy import Baseline, CanaryPolicy, EndpointSlo, Ownership
 from slo.profiles import profile as find_profile
 from slo.reports import DrillReport, MeasuredScenario, ProbeReport, ScenarioSummary
 from slo.scenarios import CHAT, SCENARIOS, endpoint
-from slo.verdict import Check, Judgement, Owner, Verdict, sum_up
+from slo.verdict import Check, Judgement, Owner, Unit, Verdict, sum_up
 from slo.verdict import judge as check
 
 MAX_DROP = 0.02
@@ -121,7 +121,7 @@ def _side(name: str, made: Judgement | None, *, decides: bool) -> Check:
 
 
 @dataclass(frozen=True, slots=True)
-class _Figures:
+class Figures:
     """One scenario on one side; `good` are whole streams, None where they were not read."""
 
     n: int
@@ -130,8 +130,22 @@ class _Figures:
     good: int | None
     p95_ms: float | None
 
+    def rate(self, metric: str, allowed: Sequence[int]) -> float | None:
+        """One of the rates that are compared, by the name of its check; None without requests."""
+        if not self.n:
+            return None
+        count = {
+            "5xx_rate_rise": five_xx(self.statuses),
+            "network_error_rate_rise": self.errors,
+            "unknown_status_rate_rise": unknown(self.statuses, allowed),
+            "429_rate_rise": self.statuses.get("429", 0),
+            "2xx_drop": two_xx(self.statuses),
+            "stream_success_drop": self.good,
+        }[metric]
+        return None if count is None else count / self.n
+
     @classmethod
-    def of(cls, report: DrillReport, name: str) -> _Figures | None:
+    def of(cls, report: DrillReport, name: str) -> Figures | None:
         """From the honest part, or from the original's figures when there is none; None when it did not run."""
         if report.honest is not None:
             ours = report.honest.scenario(name)
@@ -166,7 +180,7 @@ def _scenario(
     path = endpoint(name)
     owner = ownership.owner_of(path)
     slo = baseline.endpoint(path)
-    sides = {"control": _Figures.of(control, name), "candidate": _Figures.of(candidate, name)}
+    sides = {"control": Figures.of(control, name), "candidate": Figures.of(candidate, name)}
     here, there = sides["control"], sides["candidate"]
     if here is None or there is None or slo is None:
         if name not in _must(control, candidate, required):
@@ -198,8 +212,8 @@ def _must(control: DrillReport, candidate: DrillReport, required: Sequence[str] 
 
 def _comparison(
     name: str,
-    here: _Figures,
-    there: _Figures,
+    here: Figures,
+    there: Figures,
     policy: CanaryPolicy,
     slo: EndpointSlo,
     path: str,
@@ -276,6 +290,73 @@ def _said(details: ScenarioDetails) -> str:
     """What the original's rule looked at, as it measured it."""
     deltas = details.deltas
     return f"p95 {deltas.p95_ratio:g} times ({deltas.p95_delta_ms:+g} ms), 5xx {deltas.five_xx_rate:+g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One metric of one scenario on both sides, with the checks that judged it; rates 0..1, p95 in ms."""
+
+    scenario: str
+    metric: str
+    unit: Unit
+    control: float | None
+    candidate: float | None
+    limit: float | None
+    """Of the p95: the lower one of the endpoint's own limit and what the control's p95 allows. Else of the change."""
+    verdict: Verdict
+    owner: Owner | None
+    reason: str
+
+    @property
+    def difference(self) -> float | None:
+        """Candidate minus control."""
+        return None if self.control is None or self.candidate is None else self.candidate - self.control
+
+
+METRICS = {
+    "5xx_rate_rise": "5xx",
+    "network_error_rate_rise": "network",
+    "unknown_status_rate_rise": "unknown",
+    "429_rate_rise": "429",
+    "2xx_drop": "2xx",
+    "stream_success_drop": "streams done",
+}
+"""The compared rates by the names of their checks, as people call them."""
+
+
+def deltas(control: DrillReport, candidate: DrillReport, made: Judgement, baseline: Baseline) -> tuple[Delta, ...]:
+    """Every comparison of the judgement as control, candidate and difference (runbook: inspect scenario deltas)."""
+    found: list[Delta] = []
+    for name in SCENARIOS:
+        path = endpoint(name)
+        here, there, slo = Figures.of(control, name), Figures.of(candidate, name), baseline.endpoint(path)
+        checks = {check.name: check for check in made.checks if check.scope == path}
+        if here is None or there is None or slo is None or "p95_latency" not in checks:
+            continue
+        times = (checks["p95_latency"], checks["p95_regression"])
+        limit = min((item.limit for item in times if item.limit is not None), default=None)
+        sides: dict[str, tuple[float | None, float | None, float | None, *tuple[Check, ...]]] = {}
+        sides["p95"] = (here.p95_ms, there.p95_ms, limit, *times)
+        for metric, label in METRICS.items():
+            if metric in checks:
+                rates = here.rate(metric, slo.allowed_statuses), there.rate(metric, slo.allowed_statuses)
+                sides[label] = (*rates, checks[metric].limit, checks[metric])
+        for label, (control_value, candidate_value, most, *judged) in sides.items():
+            worst = next((item for item in judged if item.verdict is not Verdict.PASS), judged[0])
+            found.append(
+                Delta(
+                    scenario=name,
+                    metric=label,
+                    unit=worst.unit,
+                    control=control_value,
+                    candidate=candidate_value,
+                    limit=most,
+                    verdict=worst.verdict,
+                    owner=worst.owner,
+                    reason=worst.reason,
+                )
+            )
+    return tuple(found)
 
 
 # The original's rule

@@ -59,11 +59,18 @@ class Point:
     profile: str
     p95_ms: float | None
     first_token_p95_ms: float | None
-    error_rate: float | None
+    five_xx_rate: float | None
+    network_error_rate: float | None
     refused_rate: float | None
     stream_success_rate: float | None
     burn: float | None
     honest: bool
+
+    @property
+    def error_rate(self) -> float | None:
+        """Both kinds of failure together; each has a limit of its own, so the sum is held against none."""
+        parts = (self.five_xx_rate, self.network_error_rate)
+        return None if None in parts else sum(part for part in parts if part is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +184,14 @@ def _point(file: str, report: DrillReport, name: str, slo: EndpointSlo | None) -
         burn = to_fixed(gates.metric_burn(whole.summary, slo).overall, 3)
     if ours is not None and ours.pooled is not None:
         pool = ours.pooled
-        bad = five_xx(pool.statuses) + sum(pool.errors.values())
         return Point(
             _started(report.started_at),
             file,
             report.profile,
             pool.latency.p95_ms,
             pool.first_token.p95_ms if name == CHAT else None,
-            bad / pool.sent if pool.sent else None,
+            five_xx(pool.statuses) / pool.sent if pool.sent else None,
+            sum(pool.errors.values()) / pool.sent if pool.sent else None,
             pool.statuses.get("429", 0) / pool.sent if pool.sent else None,
             pool.succeeded / pool.sent if name == CHAT and pool.sent else None,
             burn,
@@ -194,14 +201,14 @@ def _point(file: str, report: DrillReport, name: str, slo: EndpointSlo | None) -
         return None
     summary = whole.summary
     total = summary.total_requests
-    bad = five_xx(summary.statuses) + sum(summary.errors.values())
     return Point(
         _started(report.started_at),
         file,
         report.profile,
         summary.latency.p95_ms if total else None,
         None,
-        bad / total if total else None,
+        five_xx(summary.statuses) / total if total else None,
+        sum(summary.errors.values()) / total if total else None,
         summary.statuses.get("429", 0) / total if total else None,
         None,
         burn,

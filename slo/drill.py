@@ -9,8 +9,18 @@ import math
 from collections.abc import Iterable, Sequence
 
 from slo.measure import decode, evidence, five_xx, two_xx, unknown
-from slo.policy import Baseline, EndpointSlo, Ownership
-from slo.reports import DrillReport, Ended, HonestScenario, HonestStage, MeasuredScenario, SkippedScenario, Spread
+from slo.policy import AlertLevel, Baseline, EndpointSlo, Ownership
+from slo.profiles import GIVEN_UP_MS
+from slo.reports import (
+    DrillReport,
+    Ended,
+    Generator,
+    HonestScenario,
+    HonestStage,
+    MeasuredScenario,
+    SkippedScenario,
+    Spread,
+)
 from slo.scenarios import CHAT, SCENARIOS, endpoint
 from slo.verdict import Check, Evidence, Judgement, Owner, Verdict, sum_up
 from slo.verdict import judge as check
@@ -53,12 +63,20 @@ def judge(
         elif slo is None:
             checks.append(_not_run(name, path, owner, "the baseline promises nothing for this endpoint"))
         else:
-            checks.extend(_endpoint_checks(facts, slo, path, owner, strict))
+            made = _endpoint_checks(facts, slo, path, owner, strict)
+            checks.extend(_with_warning(item, baseline.warning(path)) for item in made)
             checks.extend(_chat_checks(report, path, owner) if name == CHAT else ())
-    also, reason = ending(honest.ended, honest.generator.bottleneck) if honest else ((), "")
+    also, reason = ending(honest.ended, honest.generator) if honest else ((), "")
     if not checks:
         reason = reason or "no scenario was run"
     return sum_up(checks, original_rule=report.passed, reason=reason, also=also)
+
+
+def _with_warning(made: Check, level: AlertLevel) -> Check:
+    """The check with the level from which a value that still passes is marked (`alerting` of the baseline)."""
+    levels = {"p95_latency": level.p95_latency_ms, "5xx_rate": level.five_xx_rate}
+    warning = levels.get(made.name)
+    return made if warning is None else made.model_copy(update={"warning": warning})
 
 
 def _chat_checks(report: DrillReport, path: str, owner: Owner) -> Iterable[Check]:
@@ -108,7 +126,7 @@ def first_token_p95_ms(report: DrillReport) -> float | None:
     return chat.pooled.first_token.p95_ms if chat and chat.pooled else None
 
 
-def ending(ended: Ended, bottleneck: bool) -> tuple[tuple[Verdict, ...], str]:
+def ending(ended: Ended, generator: Generator) -> tuple[tuple[Verdict, ...], str]:
     """What the way a measurement ended adds to its verdict, and why; nothing when it came to its end."""
     if ended.how == "aborted":
         return (Verdict.FAIL,), ended.reason or "aborted: the target was bad"
@@ -120,8 +138,8 @@ def ending(ended: Ended, bottleneck: bool) -> tuple[tuple[Verdict, ...], str]:
             "died": "the bot died while it ran",
         }[ended.how]
         return (Verdict.INCOMPLETE,), ended.reason or said
-    if bottleneck:
-        return (Verdict.INCOMPLETE,), "the load generator was the bottleneck"
+    if generator.bottleneck:
+        return (Verdict.INCOMPLETE,), generator.reason or "the load generator was the bottleneck"
     return (), ""
 
 
@@ -148,10 +166,12 @@ class _Facts:
         pooled: HonestStage | None,
         whole: MeasuredScenario | None,
         late_generator: bool,
+        given_up: int = 0,
     ) -> None:
         self.name = name
         self.pooled = pooled
         self.late_generator = late_generator
+        self.given_up = given_up
         self.statuses: dict[str, int] = {}
         self.errors = 0
         self.total = 0
@@ -188,7 +208,9 @@ class _Facts:
         if ours.pooled is None:
             return "its figures are missing"
         late = report.honest.generator.bottleneck or report.honest.ended.how == "generator"
-        return cls(name, ours.pooled, whole, late)
+        # A stop or an abort leaves requests unsent by itself; at the end of a whole drill it was the target.
+        given_up = ours.pooled.unsent if report.honest.ended.how == "finished" else 0
+        return cls(name, ours.pooled, whole, late, given_up)
 
 
 def _endpoint_checks(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, strict: bool) -> Iterable[Check]:
@@ -246,13 +268,19 @@ def _latency_check(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, str
     else:
         latency = facts.pooled.latency
         value = latency.p95_ms
-        shown = _slow_evidence(latency, slo.max_p95_ms)
+        shown = _slow_evidence(latency, slo.max_p95_ms, facts.given_up)
         first = facts.pooled.first_token.p95_ms
         if value is None and facts.total:
             seen = ", ".join(f"{status} x {n}" for status, n in facts.pooled.statuses.items())
             why = f"none of {facts.total} requests succeeded ({seen or 'no answers'})"
         elif facts.name == CHAT and first is not None:
             why = f"first token p95 {first:.0f} ms"
+        if value is not None and facts.given_up:
+            value = _p95_with_given_up(latency, facts.given_up)
+            why = (
+                f"{facts.given_up} of {facts.pooled.planned} planned requests found no free place"
+                f" for {GIVEN_UP_MS / 1000:.0f} s, and count as late"
+            )
         if latency.n != facts.pooled.succeeded:
             value, why = None, f"{facts.pooled.succeeded} requests succeeded and {latency.n} latencies were kept"
         if facts.late_generator:
@@ -273,8 +301,20 @@ def _latency_check(facts: _Facts, slo: EndpointSlo, path: str, owner: Owner, str
     return _proved(made, _P95_MAY_EXCEED) if strict else made
 
 
-def _slow_evidence(latency: Spread, limit_ms: float) -> Evidence | None:
-    """How many were slower than the limit; a p95 promise allows one in twenty."""
+def _p95_with_given_up(latency: Spread, given_up: int) -> float | None:
+    """The p95 when requests that never found a place count as the slowest of all (VERDICTS, "Profiles")."""
+    rank = math.ceil(0.95 * (latency.n + given_up))
+    if rank > latency.n:
+        return float(GIVEN_UP_MS)
+    try:
+        read = decode(latency.histogram or "")
+    except ValueError:
+        return None
+    return max(latency.p95_ms or 0.0, float(read.get_value_at_percentile(100 * rank / latency.n)) / 1000)
+
+
+def _slow_evidence(latency: Spread, limit_ms: float, given_up: int) -> Evidence | None:
+    """How many were slower than the limit, or never found a place; a p95 promise allows one in twenty."""
     if latency.n == 0 or latency.histogram is None:
         return None
     try:
@@ -286,7 +326,7 @@ def _slow_evidence(latency: Spread, limit_ms: float) -> Evidence | None:
         for item in counted.get_recorded_iterator()
         if counted.get_lowest_equivalent_value(item.value_iterated_to) > limit_ms * 1000
     )
-    return evidence(min(slow, latency.n), latency.n, _P95_MAY_EXCEED)
+    return evidence(min(slow, latency.n) + given_up, latency.n + given_up, _P95_MAY_EXCEED)
 
 
 def _proved(made: Check, bad_limit: float) -> Check:

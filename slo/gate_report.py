@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from slo import gate
-from slo.artifacts import FileRef as FileRef
+from slo.artifacts import FileRef
 from slo.gate import Burn, GateJudgement
 from slo.policy import GatePolicy, Ownership
 from slo.reports import Artifact, DrillReport, ProbeReport, iso

@@ -152,6 +152,16 @@ def histogram(values_ms: Iterable[float]) -> HdrHistogram:
     return folded
 
 
+def recorded(folded: HdrHistogram) -> list[tuple[int, int]]:
+    """Every bucket that holds something: its lowest value in us and its count, ascending.
+
+    The library's own iterator takes milliseconds for each bucket; a canary reads hundreds of histograms.
+    """
+    # A decoded histogram may hold fewer counters than it has buckets: the rest are zeros.
+    counts = folded.counts[: min(folded.counts_len, folded.encoder.payload.counts_len)]
+    return [(folded.get_value_from_index(index), count) for index, count in enumerate(counts) if count]
+
+
 def encode(values_ms: Iterable[float]) -> str:
     """The histogram of `values_ms` as base64 text; decoded histograms can be added to one another."""
     encoded: bytes = histogram(values_ms).encode()

@@ -63,7 +63,7 @@ def judge(
     measured = {item.name for item in checks}
     checks.extend(item for item in pool if item.name not in measured)
     if drill is not None and drill.honest is not None:
-        verdicts, why = ending(drill.honest.ended, drill.honest.generator.bottleneck)
+        verdicts, why = ending(drill.honest.ended, drill.honest.generator)
         also += verdicts
         reasons += [why] if why else []
     if after is None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from slo.errors import BadPolicy, UnknownMilestone, fault_paths
+from slo.scenarios import CHAT, ENDPOINTS
 from slo.verdict import Owner
 from slo.wire import Count, Millis, Number
 
@@ -112,6 +113,10 @@ class Baseline(Policy):
     def endpoint(self, path: str) -> EndpointSlo | None:
         """The promises of an endpoint path; None when the file makes none, which decides nothing."""
         return self.endpoints.get(path)
+
+    def warning(self, path: str) -> AlertLevel:
+        """From where a passing p95 or 5xx rate of an endpoint is marked for whoever decides."""
+        return (self.alerting.chat if path == ENDPOINTS[CHAT] else self.alerting.webhook).warning
 
     def evidence_required(self, profile: str) -> bool:
         """Whether this profile's rates must be proved, not only measured."""

@@ -34,6 +34,8 @@ __all__ = [
 
 IN_FLIGHT_PER_WORKER = 4
 MIN_SCALE = 0.1
+GIVEN_UP_MS = 15_000
+"""What finds no free place for so long after the last planned moment of its stage is given up, and counts as late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,12 +55,21 @@ def _why(label: str, check: Check) -> str:
 
 
 def near(check: Check) -> bool:
-    """Whether a passing check is within 20% of its limit; for a minimum, of the share that may be bad."""
+    """Whether a passing check is at the baseline's warning level, else within 20% of its limit.
+
+    For a minimum, of the share that may be bad.
+    """
     if check.verdict is not Verdict.PASS or check.value is None or check.limit is None:
         return False
+    if check.warning is not None:
+        return check.value >= check.warning
     if check.comparison == ">=":
         return check.unit == "rate" and check.limit < 1 and (1 - check.value) >= NEAR * (1 - check.limit)
     return check.limit > 0 and check.value >= NEAR * check.limit
+
+
+def _nearness(check: Check) -> str:
+    return "is at its warning level" if check.warning is not None else "is within 20% of its limit"
 
 
 def warnings(made: GateJudgement) -> tuple[str, ...]:
@@ -68,7 +77,7 @@ def warnings(made: GateJudgement) -> tuple[str, ...]:
     found: list[str] = []
     for name, step in made.steps:
         found += [
-            f"{check.name.replace('_', ' ')} of {check.scope} is within 20% of its limit"
+            f"{check.name.replace('_', ' ')} of {check.scope} {_nearness(check)}"
             for check in step.checks
             if near(check)
         ]

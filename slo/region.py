@@ -99,13 +99,15 @@ def judge(
     limit: int = SERVER_MAX_LIMIT,
     ignored_prefix: str = PHASE,
     fresh: bool = True,
+    original: Sequence[Filed] | None = None,
 ) -> RegionJudgement:
     """The decision at `now_ms` (ms UTC). None was not known: that trigger is INCOMPLETE unless another fired.
 
     `streams` is the forecast of concurrent streams at peak. `drills` are in any order. `fresh` is False for a
-    saved snapshot that a person named: its age is told, and does not matter.
+    saved snapshot that a person named: its age is told, and does not matter. `original` is what the original would
+    look at when that is not the same: the files of every target.
     """
-    reports = list(drills or ())
+    reports = list((drills if original is None else original) or ())
     before = original_triggers(streams or 0, sorted(reports, key=lambda item: item.file), snapshot, policy)
     demand = check(
         "expected_peak_streams",
@@ -149,8 +151,7 @@ def _recommended(fired: dict[str, bool], triggers: Triggers) -> str:
 
 def _pressure(drills: Sequence[Filed] | None, policy: RegionPolicy, before: LoadTrigger) -> Check:
     rules = policy.load_pressure
-    latest = latest_first(drills or ())[: rules.lookback_reports]
-    seen = [breach for item in latest if (breach := _breach(item, policy)) is not None]
+    seen = evaluate(drills or (), policy)
     told = [f"{file}: {why}" for file, why in seen if why]
     value: float | None = len(told)
     reason = "; ".join(told[:3])
@@ -165,6 +166,12 @@ def _pressure(drills: Sequence[Filed] | None, policy: RegionPolicy, before: Load
         reason=reason,
         original=not before.triggered,
     )
+
+
+def evaluate(drills: Sequence[Filed], policy: RegionPolicy) -> list[tuple[str, str]]:
+    """The latest reports that measured chat, newest first: the file, and why it breaches (empty: it does not)."""
+    latest = latest_first(drills)[: policy.load_pressure.lookback_reports]
+    return [breach for item in latest if (breach := _breach(item, policy)) is not None]
 
 
 def latest_first(drills: Sequence[Filed]) -> list[Filed]:

@@ -3,6 +3,9 @@
 VERDICTS, "Tuning retest": judged against the measurement before the change, not against the SLO. Worse is a check that
 passed and now fails, a rate that rose by more than 0.02, a p95 that rose by more than 25% and 200 ms, or a pressure
 that the change was meant to relieve and that grew by more than 10%. Better is the same the other way round.
+
+A pressure is one only from its ``quiet`` level on: one call more in flight than at the look before is no regression of
+a provider that stands nine tenths idle, and one fewer is no success.
 """
 
 from __future__ import annotations
@@ -37,12 +40,16 @@ class _Fact(BaseModel):
 
 
 class Pressure(_Fact):
-    """One pressure before and after; more is worse. None where a snapshot does not show it."""
+    """One pressure before and after; more is worse. None where a snapshot does not show it.
+
+    Below ``quiet``, in its own unit, nothing presses: a move that stays below it says nothing.
+    """
 
     name: str
     before: float | None
     after: float | None
     unit: Unit
+    quiet: float = 0.0
 
 
 class Compared(_Fact):
@@ -55,6 +62,13 @@ class Compared(_Fact):
     unit: Unit
     answer: Answer
     reason: str = ""
+
+    @property
+    def said(self) -> str:
+        """The reason as a sentence of its own: ``p95 latency /api/chat: slower by 371 ms``."""
+        if self.scope == "snapshot":
+            return self.reason
+        return f"{self.name.replace('_', ' ')} {self.scope}: {self.reason}"
 
 
 class Retest(_Fact):
@@ -104,7 +118,7 @@ def _sum_up(answers: Iterable[Answer]) -> Answer:
 def _first_reason(lines: Sequence[Compared], answer: Answer) -> str:
     if answer is Answer.SAME:
         return "every check and every pressure is as before"
-    return next((line.reason for line in lines if line.answer is answer and line.reason), "")
+    return next((line.said for line in lines if line.answer is answer and line.reason), "")
 
 
 def _ended_badly(judgement: Judgement) -> bool:
@@ -161,6 +175,8 @@ def _pressure(one: Pressure) -> Compared:
     )
     if one.before is None or one.after is None or not (math.isfinite(one.before) and math.isfinite(one.after)):
         return _said(line, Answer.INCOMPLETE, f"{one.name} is not in both snapshots")
+    if max(one.before, one.after) < one.quiet:
+        return line
     rise = one.after - one.before
     if abs(rise) > abs(one.before) * PRESSURE_SHARE + _EXACT:
         grew = "grew" if rise > 0 else "fell"

@@ -31,6 +31,7 @@ _PREFIXES = {
     "drill": "load-drill",
     "gate": "release-gate",
     "canary": "canary-check",
+    "round": "canary-round",
     "gameday": "game-day",
     "region": "region-readiness",
     "milestone": "milestone-gate",
@@ -38,14 +39,15 @@ _PREFIXES = {
     "triage": "triage",
     "tuning": "tuning",
 }
-_WITH_PROFILE = frozenset({"drill", "milestone", "tuning"})
+_WITH_PROFILE = frozenset({"drill", "round", "milestone", "tuning"})
 
 
 def artifact_name(kind: str, ms: int, profile: str | None = None) -> str:
     """The file name of an artifact, as the original names it.
 
     `kind` is the command (probe, drill, gate, canary, gameday, region, milestone, snapshot, triage,
-    tuning); drills need their profile, milestones the milestone, tunings the change's id. Raises ValueError.
+    tuning), or round, one drill of a canary; drills and rounds need their profile, milestones the milestone,
+    tunings the change's id. Raises ValueError.
     """
     if kind not in _PREFIXES:
         raise ValueError(f"no artifact kind {kind!r} (known: {', '.join(_PREFIXES)})")

@@ -64,7 +64,8 @@ class Check(_Fact):
     """One measured value against one limit; a red line explains itself from these fields alone.
 
     `value` is in `unit` ("rate" is 0..1); `scope` is an endpoint path or "snapshot"; `original` is what
-    the original program's rule says about the same question, None where it asks none.
+    the original program's rule says about the same question, None where it asks none. `warning` is the
+    baseline's level from which a passing value is marked, where it has one.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Check(_Fact):
     reason: str = ""
     evidence: Evidence | None = None
     original: bool | None = None
+    warning: float | None = None
 
 
 class Judgement(_Fact):

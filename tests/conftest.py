@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,13 +102,17 @@ def text_of(message: dict[str, Any]) -> str:
     return "\n".join(lines_of(message.get("blocks") or [])) or str(message.get("text", ""))
 
 
+SLOW = 3.0
+"""A machine may be so many times slower than a quiet one before what takes long counts as what never comes."""
+
+
 async def until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait until something holds; fails when it does not in time."""
-    for _ in range(int(within_s / 0.02)):
-        if holds():
-            return
+    """Wait until something holds; fails when it does not within the time of a quiet machine times `SLOW`."""
+    end = time.monotonic() + within_s * SLOW
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(f"did not hold within {within_s * SLOW:g} s")
         await asyncio.sleep(0.02)
-    pytest.fail(f"did not hold within {within_s} s")
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def _review(run: Run, args: ReviewArgs) -> Outcome:
     from bot.store import changes, grants
     from bot.store.tx import Tx
     from bot.tuning import wishes
-    from bot.tuning.cards import by
+    from bot.tuning.proposal import by
 
     if args.grant is None:
         found = await run.world.store.read(grants.unreviewed)

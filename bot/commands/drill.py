@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.card import Button, Card
+from bot.card import Attachment, Button, Card
 from bot.command import EXIT, Command, Outcome
 from bot.course import Course
 from bot.drilling import VARIABLES, DrillArgs
 
 if TYPE_CHECKING:
+    from bot.measure import Drilled
     from bot.run import Run
 
 
@@ -19,8 +20,7 @@ def _action(args: DrillArgs) -> str:
 
 async def _run(run: Run, args: DrillArgs) -> Outcome:
     from bot import ceiling, measure, pictures
-    from bot.drill_views import drill_facts, drill_notes, stages_attachment
-    from bot.views import drill_table, follow, verdict_tone
+    from bot.views import follow
 
     course = Course(run, "Drill", ("Drill",))
     approved = await ceiling.approved(run, args)
@@ -37,20 +37,33 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
                 quick=args.quick,
                 **args.options(),
             )
+    quick = args.chosen == "quick"
+    picture, left_out = (None, "") if quick else await pictures.of_drill(run, drilled.report, drilled.artifact)
+    return _answer(run, args, drilled, pictures.attached(picture), left_out)
+
+
+def _answer(
+    run: Run, args: DrillArgs, drilled: Drilled, pictured: tuple[Attachment, ...] = (), left_out: str = ""
+) -> Outcome:
+    from bot.drill_views import drill_facts, drill_notes, stages_attachment
+    from bot.views import drill_table, red_owners, red_text, verdict_tone
+
     report, judgement = drilled.report, drilled.judgement
     closed = ", closed loop" if args.mode == "closed" else ""
-    picture, left_out = (None, "") if args.chosen == "quick" else await pictures.of_drill(run, report, drilled.artifact)
+    owners = red_owners(judgement)
+    sections = [f"*Owners of what is red:* {'; '.join(owners)}"] if owners else []
+    sections += ["\n".join(notes)] if (notes := drill_notes(report, judgement)) else []
     card = Card(
         title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}{closed}",
         tone=verdict_tone(judgement.verdict),
         context=run.context,
-        lead=judgement.reason,
+        lead=". ".join(part for part in (judgement.reason, red_text(judgement)) if part),
         facts=drill_facts(report),
         table=drill_table(report, judgement),
-        sections=("\n".join(notes),) if (notes := drill_notes(report, judgement)) else (),
+        sections=tuple(sections),
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
         footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
-        attachments=(stages_attachment(report), *pictures.attached(picture)),
+        attachments=(stages_attachment(report), *pictured),
         final=True,
     )
     data = {

@@ -16,6 +16,7 @@ from pydantic import field_validator, model_validator
 from bot.card import Card, Field, Form
 from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
+from bot.drilling import BASE_URL
 
 if TYPE_CHECKING:
     from bot.course import Course
@@ -77,6 +78,13 @@ class GateArgs(Args):
         profile(value)
         return value
 
+    @field_validator("scenarios")
+    @classmethod
+    def _real(cls, value: str | None) -> str | None:
+        from slo.scenarios import select
+
+        return value if value is None else ",".join(select(part.strip() for part in value.split(",") if part.strip()))
+
     @property
     def name(self) -> str | None:
         """The release without its commit."""
@@ -125,6 +133,10 @@ async def _measure(run: Run, args: GateArgs, course: Course, gathered: Gathered,
     from bot.redact import inert
     from bot.views import follow
 
+    scenarios = measure.scenario_list(args.scenarios)
+    if not args.skip_drill:
+        # A drill that may not be, or whose pool cannot be used, is said before anything is sent.
+        measure.plan(run, args.profile, scenarios)
     async with course.step(BEFORE):
         # Without a look beforehand nothing can be judged: Unreachable ends the gate before any load is sent.
         gathered.before = await measure.snapshot(run, minutes=args.minutes, limit=args.limit)
@@ -136,19 +148,20 @@ async def _measure(run: Run, args: GateArgs, course: Course, gathered: Gathered,
             steps.missing.append(f"probe ({inert(error.what, 160)})")
             steps.by_hand.append("npm run reliability:probe")
     if not args.skip_drill and run.brake.halted is None:
-        scenarios = measure.scenario_list(args.scenarios)
-        began_ms = run.world.clock.now_ms()
         try:
             async with course.step(DRILL), follow(course) as progress:
                 gathered.drilled = await measure.drill(
                     run, profile=args.profile, scenarios=scenarios, on_progress=progress.see, waiting=course.note
                 )
-            if run.brake.halted is None:
-                async with course.step(LEASES):
-                    await course.note(await gatemade.own_leases_end(run, gathered.before.read, began_ms))
         except Unreachable as error:
             steps.missing.append(f"drill ({inert(error.what, 160)})")
             steps.by_hand.append(f"npm run reliability:drill -- --profile={args.profile}")
+    if gathered.drilled is not None and run.brake.halted is None:
+        try:
+            async with course.step(LEASES):
+                await course.note(await gatemade.own_leases_end(run, gathered.before.read))
+        except Unreachable as error:
+            steps.missing.append(f"whether our own leases ended ({inert(error.what, 160)})")
     try:
         async with course.step(AFTER):
             gathered.after = await measure.snapshot(run, minutes=args.minutes, limit=args.limit)
@@ -213,4 +226,5 @@ COMMAND = Command(
     effects=True,
     single=True,
     form=_form,
+    variables={"base-url": BASE_URL},
 )

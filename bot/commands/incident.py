@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from bot.card import Card, Form, Tone, when
+from bot.card import Card, Form, Tone, clipped, when
 from bot.card import Field as Question
 from bot.card import channel as mention_channel
 from bot.card import who as mention
@@ -108,7 +108,7 @@ async def _open(run: Run, args: OpenArgs) -> Outcome:
     incident = await world.store.write(write)
     where = f"Its card stands in {mention_channel(channel)}." if channel else "It has no channel; read it here."
     card = Card(
-        title=f"Incident {incident.id} is open: {title}"[:145],
+        title=clipped(f"Incident {incident.id} is open: {title}"),
         tone=Tone.BAD,
         lead=f"You hold it. {where} What happens here is kept in its timeline.",
         next="/sendcat triage" if triage is None else "add notes with /sendcat incident note TEXT",
@@ -438,8 +438,9 @@ async def _close(run: Run, args: CloseArgs) -> Outcome:
         await hand.drawn(run, incident.id)
         names = ", ".join(LABELS.get(item.key, item.key) for item in left)
         first = left[0]
+        count = "1 item of its checklist waits" if len(left) == 1 else f"{len(left)} items of its checklist wait"
         raise Refused(
-            f"{incident.id} stays open, since the checklist is not done: {names}.",
+            f"{incident.id} stays open: {count} for an answer ({names}).",
             rule="an incident closes when each required item is confirmed, added or not needed because",
             then=f"/sendcat checklist {'confirm' if first.found.ready else 'skip'} {first.key}"
             + ("" if first.found.ready else " BECAUSE"),

@@ -13,6 +13,7 @@ from playbooks.functions import FUNCTIONS, FunctionError, function
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from playbooks.book import Book
 
 SHOWN_LINES = 24
 
@@ -32,6 +33,20 @@ def _listing() -> Outcome:
     return Outcome(card=card, exit_status=0, data={"functions": [f.name for f in FUNCTIONS.values() if f.reads]})
 
 
+def _changes_at(book: Book, name: str, arguments: str) -> str:
+    """Where the runbook lets this be done: the walk through its page, and the line of the step there."""
+    from playbooks.page import StepKind
+    from playbooks.spans import FunctionRef
+
+    for page in book.playbooks:
+        for step in page.steps:
+            named = any(ref.function.name == name for ref in step.all(FunctionRef))
+            if step.kind is StepKind.MUTATE and named:
+                line = f"walk mutate w-N {step.number} {name} {arguments} --yes=true"
+                return f"/sendcat playbook {page.letter}, then press it there, or type: {line}"
+    return "open the playbook that names it: /sendcat playbook E or F"
+
+
 async def _run(run: Run, args: InspectArgs) -> Outcome:
     from bot.sendcat.mask import Mask
 
@@ -46,7 +61,7 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
         raise Refused(
             f"`{found.name}` changes something; inspect only reads.",
             rule="a closed set of reads (R21)",
-            then="open the playbook that names it: /sendcat playbook E or F",
+            then=_changes_at(run.world.book, found.name, args.arguments),
         )
     try:
         given = json.loads(args.arguments)

@@ -19,18 +19,21 @@ from slo.verdict import Judgement, Verdict
 if TYPE_CHECKING:
     from bot.run import Run
     from playbooks.book import Book
+    from slo.gate_report import GateHonest
 
 Files = list[tuple[Path, dict[str, Any]]]
 MOST = 50
 
 
 class JudgeArgs(Args):
-    kind: Literal["snapshot", "probe", "drill", "gate", "milestone", "signals"]
+    kind: Literal["snapshot", "probe", "drill", "gate", "canary", "region", "milestone", "signals"]
     """What the files are."""
     file: str
     """A report; several may be given, one after the other or separated by commas: looks for signals, in any order."""
     more: tuple[str, ...] = ()
     """Further files."""
+    expected_peak_streams: str | None = None
+    """region only: the forecast of concurrent streams that goes with drills and a snapshot."""
 
 
 def _snapshot(files: Files, book: Book) -> dict[str, Any]:
@@ -64,7 +67,8 @@ def _drill(files: Files, book: Book) -> dict[str, Any]:
 def _gate(files: Files, book: Book) -> dict[str, Any]:
     """The verdict of a gate reached again from the files that its report names, which lie beside it."""
     from slo import gate
-    from slo.gate_report import FileRef, GateReport
+    from slo.artifacts import FileRef
+    from slo.gate_report import GateReport
     from slo.policy import Baseline, GatePolicy, Ownership, load
     from slo.reports import DrillReport, ProbeReport
     from slo.snapshot import Snapshot
@@ -105,8 +109,34 @@ def _gate(files: Files, book: Book) -> dict[str, Any]:
         "verdict": again.verdict.value,
         "recorded": honest.verdict.value,
         "original_rule": again.original_rule,
+        "reason": _unlike(honest, again.verdict),
         "steps": {name: _judged(step) for name, step in again.steps},
     }
+
+
+def _canary(files: Files, book: Book) -> dict[str, Any]:
+    """The verdict of a canary reached again from the reports that its artifact names, which lie beside it."""
+    from bot import history
+    from slo.artifacts import CanaryReport
+    from slo.canary_report import judge_again
+
+    path, raw = files[-1]
+    report = CanaryReport.parse(raw)
+
+    def held(name: str, sha256: str | None) -> dict[str, Any]:
+        return history.read(path.parent, name, sha256) if sha256 else _read(path.parent / name)
+
+    answer = _judged(judge_again(report, held))
+    if report.honest is None:
+        return answer
+    return {**answer, "recorded": report.honest.verdict.value}
+
+
+def _region(files: Files, book: Book) -> dict[str, Any]:
+    """A readiness report with the evidence beside it, or drills with a snapshot and a forecast."""
+    from bot.region import again
+
+    return again.judge(files)
 
 
 def _milestone(files: Files, book: Book) -> dict[str, Any]:
@@ -114,6 +144,17 @@ def _milestone(files: Files, book: Book) -> dict[str, Any]:
     from bot.milestone.again import again
 
     return again(files)
+
+
+def _unlike(honest: GateHonest, again: Verdict) -> str:
+    """What a reader must know of a verdict that was reached again: another one then, or by other policies."""
+    from slo.policy import FILES, Baseline, GatePolicy, Ownership, load
+
+    today = {FILES[kind]: load(kind).digest for kind in (GatePolicy, Ownership, Baseline)}
+    other = sorted(name for name, digest in honest.policies.items() if today.get(name) != digest)
+    said = [f"recorded as {honest.verdict}"] if honest.verdict is not again else []
+    said += [f"judged now by another {' and '.join(other)} than then"] if other else []
+    return "; ".join(said)
 
 
 def _signals(files: Files, book: Book) -> dict[str, Any]:
@@ -127,6 +168,8 @@ KINDS: Mapping[str, Callable[[Files, Book], dict[str, Any]]] = {
     "probe": _probe,
     "drill": _drill,
     "gate": _gate,
+    "canary": _canary,
+    "region": _region,
     "milestone": _milestone,
     "signals": _signals,
 }
@@ -145,6 +188,10 @@ async def _run(run: Run, args: JudgeArgs) -> Outcome:
     files = await asyncio.to_thread(lambda: [(path, _read(path)) for path in paths])
     if not files:
         raise Unknown("No file was named.", then=f"judge {args.kind} FILE")
+    if args.expected_peak_streams is not None:
+        if args.kind != "region":
+            raise Unknown("--expected-peak-streams goes with region only.", then=f"judge {args.kind} FILE")
+        files.append((Path("--expected-peak-streams"), {"expectedPeakStreams": args.expected_peak_streams}))
     try:
         answer = await asyncio.to_thread(KINDS[args.kind], files, run.world.book)
     except SloError as error:

@@ -21,6 +21,7 @@ async def _run(run: Run, args: KnobsArgs) -> Outcome:
     from bot.errors import Unknown
     from bot.run import done
     from bot.sendcat.snapshot import read_snapshot
+    from bot.tuning.draft import moved_since_yesterday
     from bot.tuning.overview import knobs_card
     from playbooks.knobs import all_knobs
 
@@ -31,7 +32,8 @@ async def _run(run: Run, args: KnobsArgs) -> Outcome:
         raise Unknown(f"There is no family {args.family[:40]!r}. Families: {', '.join(families)}.", then=then)
     stored = await run.convex.environment()
     read = await read_snapshot(run.convex, run.world.masker, run.world.clock)
-    card, data = knobs_card(args.family, stored, read.snapshot, context=run.context)
+    day_ago = await moved_since_yesterday(run)
+    card, data = knobs_card(args.family, stored, read.snapshot, day_ago, context=run.context)
     return done(card, **data)
 
 

@@ -91,9 +91,10 @@ async def _overview(run: Run) -> Outcome:
     stored = await run.convex.environment()
     snapshot = await _snapshot(run)
     name, now = run.target.name, run.world.clock.now_ms()
+    held = await run.world.store.read(partial(changes.open_on, target=name))
     recent = await run.world.store.read(partial(changes.recent, target=name, limit=8))
     unreviewed = await run.world.store.read(grants.unreviewed)
-    card, data = overview_card(recent, stored, snapshot, unreviewed, now_ms=now, context=run.context)
+    card, data = overview_card(held, recent, stored, snapshot, unreviewed, now_ms=now, context=run.context)
     return done(card, **data)
 
 

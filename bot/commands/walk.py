@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment
+from bot.card import Attachment, when
 from bot.command import EXIT, Args, Command, Outcome
 from bot.errors import Refused, Unknown
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from slo.snapshot import Snapshot
 
 WATCH_MINUTES = 10
 WATCH_EVERY_S = 60.0
@@ -44,6 +45,8 @@ class MutateArgs(StepArgs):
     """One of the four functions that playbooks E and F name, such as toolJobs:processQueue."""
     arguments: str = "{}"
     """Its arguments as JSON, for example {"namespace":"search_web_v1"}."""
+    most: int = 1
+    """How many dead letters go back to the queue, one call each, where the arguments name none; at most 50."""
     yes: bool = False
     """Must be true: this changes the deployment."""
 
@@ -119,8 +122,10 @@ async def _mutate(run: Run, args: MutateArgs) -> Outcome:
             then=f"the same line with --yes=true, or the button on the card of {walk.id}",
         )
     what = f"{args.function} {json.dumps(given, separators=(',', ':'))}"
-    async with course.step(run, walk.id, args.step, again=True) as taking:
-        done = await act(run, args.function, given, await taking.snapshot(), taking.say)
+    if args.most > 1:
+        what += f" --most={args.most}"
+    async with course.step(run, walk.id, args.step, again=True, effect=what) as taking:
+        done = await act(run, args.function, given, await taking.snapshot(), taking, args.most)
         numbers = {"before": dict(done.before), "after": dict(done.after)}
         await taking.settle("done", done.lines, note=Note("mutate", what, numbers))
     walk = await course.observe(run, taking.walk, await look(run, page))
@@ -140,27 +145,28 @@ def _object(text: str) -> dict[str, object]:
 async def _retest(run: Run, args: StepArgs) -> Outcome:
     """Quick drill and snapshot, compared with before; regressions named."""
     from bot import measure
-    from bot.views import progress_text
     from bot.walk import course
     from bot.walk.look import look
-    from playbooks.findings import Finding
     from playbooks.page import StepKind
     from playbooks.regressions import between_drills, between_looks
+    from slo.reports import ms_of_iso
 
     walk, page = await course.found(run, args.walk)
     course.action_of(walk, page, args.step, StepKind.RETEST)
-    earlier = await measure.recent_drills(run, 1)
+    earlier = [report for report in await measure.recent_drills(run, 10) if report.profile == "quick"][:1]
     async with course.step(run, walk.id, args.step, again=True) as taking:
-        newest: list[str] = ["drill begins"]
-        drilled = await measure.drill(
-            run, on_progress=lambda p: newest.__setitem__(0, progress_text(p)), waiting=taking.say
-        )
+        async with course.drawn(taking) as progress:
+            drilled = await measure.drill(run, on_progress=progress, waiting=taking.say)
         before = await measure.named_snapshot(run, walk.before)
         now = await taking.snapshot()
         judged = drilled.judgement
         lines = [
-            Finding(f"quick drill {judged.verdict}: {judged.reason}", "ok" if judged.verdict == "PASS" else "bad"),
-            *between_drills(measure.judge_drill(earlier[0]) if earlier else None, judged),
+            course.drill_line(judged),
+            *between_drills(
+                measure.judge_drill(earlier[0]) if earlier else None,
+                judged,
+                when(ms_of_iso(earlier[0].started_at)) if earlier else "",
+            ),
             *(between_looks(before, now) if before else ()),
         ]
         await taking.settle("done", lines)
@@ -186,13 +192,16 @@ async def _ticket(run: Run, args: StepArgs) -> Outcome:
 async def _watch(run: Run, args: WatchArgs) -> Outcome:
     """Look once a minute for a while; it ends by itself when the signal stays quiet, and can be stopped."""
     from bot.walk import course
-    from bot.walk.look import look
+    from bot.walk.look import FLAPPING_LOOKS, look
 
     minutes = min(max(args.minutes, 1), 60)
     quiet = 0
+    earlier: tuple[Snapshot, ...] = ()
     walk, page = await course.found(run, args.walk)
     for at in range(minutes):
-        walk = await course.observe(run, walk, await look(run, page))
+        made = await look(run, page, earlier)
+        earlier = made.facts.looks[-FLAPPING_LOOKS:] if page.letter == "B" else made.facts.looks[-1:]
+        walk = await course.observe(run, walk, made)
         quiet = quiet + 1 if walk.seen.get("state") == "quiet" else 0
         current, _ = await course.found(run, walk.id)
         if quiet >= QUIET_LOOKS or run.brake.halted is not None or current.ended_ms is not None or at == minutes - 1:
@@ -205,7 +214,7 @@ async def _leave(run: Run, args: WalkArgs) -> Outcome:
     """End the walk; the summary goes into the thread of its card."""
     from bot import measure
     from bot.errors import SendcatError
-    from bot.store import walks
+    from bot.store import changes, walks
     from bot.store.tx import Tx
     from bot.store.walks import Walk
     from bot.walk import course
@@ -225,7 +234,8 @@ async def _leave(run: Run, args: WalkArgs) -> Outcome:
 
     def write(tx: Tx) -> tuple[Walk, Attachment]:
         left = walks.leave(tx, walk.id, run.op.by.account)
-        told = course.summary(left, page, moved)
+        made = [c for c in changes.recent(tx.db, left.target, limit=20) if c.created_ms >= left.started_ms]
+        told = course.summary(left, page, moved, made)
         course.redraw(tx, left, page)
         course.into_thread(tx, run, left, (told,))
         return left, told

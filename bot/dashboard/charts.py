@@ -33,7 +33,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A chart as somebody wants it. ``labels`` name the runs; ``at_least`` turns the limit round."""
+    """A chart as somebody wants it. ``labels`` name the runs; ``at_least`` turns the limit round.
+
+    ``limits`` are those of single lines, with their names, where the lines have not one in common.
+    """
 
     id: str
     title: str
@@ -48,6 +51,13 @@ class Wanted:
     scale: Scale = "linear"
     at_least: bool = False
     limit_word: str = "limit"
+    limits: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def every_limit(self) -> tuple[tuple[str, float], ...]:
+        """Each limit with its name, the one of all lines first."""
+        own = ((self.limit_word, self.limit),) if self.limit is not None else ()
+        return (*own, *self.limits)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Chart:
     dots: tuple[Dot, ...]
     y_ticks: tuple[Tick, ...]
     x_ticks: tuple[Tick, ...]
-    limit_y: float | None
+    limit_ys: tuple[float, ...]
     limit_label: str
     beyond: tuple[float, float] | None
     """Top and height of the ground beyond the limit."""
@@ -144,7 +154,7 @@ def draw(wanted: Wanted) -> Chart:
             over = beyond(value, line.limit, wanted.at_least)
             title = f"{wanted.labels[at]} · {wanted.notes[at]} · {line.name}: {wanted.say(value)}"
             dots.append(Dot(x(at), up(value), over, title, number))
-    limit_y = up(wanted.limit) if wanted.limit is not None else None
+    limit_ys = tuple(dict.fromkeys(up(limit) for _, limit in wanted.every_limit))
     step = max(1, math.ceil(count / MOST_LABELS))
     return Chart(
         id=wanted.id,
@@ -156,16 +166,22 @@ def draw(wanted: Wanted) -> Chart:
         dots=tuple(dots),
         y_ticks=tuple(Tick(up(value), wanted.say(value)) for value in ticks(low, high, wanted.scale)),
         x_ticks=tuple(Tick(x(at), wanted.ticks[at]) for at in reversed(range(count - 1, -1, -step))),
-        limit_y=limit_y,
-        limit_label=f"{wanted.limit_word} {wanted.say(wanted.limit)}" if wanted.limit is not None else "",
-        beyond=_ground(limit_y, wanted.at_least),
+        limit_ys=limit_ys,
+        limit_label=_limits(wanted),
+        beyond=_ground(limit_ys, wanted.at_least),
         lines=tuple(line.name for line in lines) if len(lines) > 1 else (),
     )
 
 
-def _ground(limit_y: float | None, at_least: bool) -> tuple[float, float] | None:
-    if limit_y is None:
+def _limits(wanted: Wanted) -> str:
+    return ", ".join(f"{name} {wanted.say(limit)}" for name, limit in wanted.every_limit)
+
+
+def _ground(limit_ys: tuple[float, ...], at_least: bool) -> tuple[float, float] | None:
+    """Beyond every limit: below the lowest line where the least is asked for, else above the highest one."""
+    if not limit_ys:
         return None
+    limit_y = max(limit_ys) if at_least else min(limit_ys)
     return (limit_y, round(HEIGHT - BOTTOM - limit_y, 1)) if at_least else (TOP, round(limit_y - TOP, 1))
 
 
@@ -187,14 +203,14 @@ def _said(wanted: Wanted) -> str:
             span = f"from {wanted.say(min(known))} to {wanted.say(max(known))}, last measured {wanted.say(known[-1])}"
             parts.append(f"{line.name} {span}")
     red = sum(beyond(value, line.limit, wanted.at_least) for line in wanted.series for value in line.values)
-    if wanted.limit is not None:
+    if wanted.every_limit:
         where = "under" if wanted.at_least else "over"
-        parts.append(f"{wanted.limit_word} {wanted.say(wanted.limit)}, {red} {where} it")
+        parts.append(f"{_limits(wanted)}, {red} {where} it")
     return f"{wanted.title}, {len(wanted.labels)} runs: " + "; ".join(parts) + "."
 
 
 def _range(values: Sequence[float], wanted: Wanted) -> tuple[float, float]:
-    known = [*values, *([wanted.limit] if wanted.limit is not None else [])] or [1.0]
+    known = [*values, *(limit for _, limit in wanted.every_limit)] or [1.0]
     low, high = min(known), max(known)
     if wanted.scale == "log":
         low, high = max(low, 1.0) / 1.6, max(high, 1.0) * 1.6

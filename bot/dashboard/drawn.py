@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from bot.dashboard.charts import ticks
+from bot.dashboard.charts import beyond, ticks
 from bot.dashboard.wanted import short
 from slo.dashboard import Dashboard, Trend
 from slo.scenarios import CHAT
 
-INK, SOFT, LINE, BAD = "#1a1f26", "#56606c", "#1f5fbf", "#b42318"
+INK, SOFT, LINE, SECOND, BAD = "#1a1f26", "#56606c", "#1f5fbf", "#a0522d", "#b42318"
 
 
 def data_of(board: Dashboard, target: str) -> dict[str, Any] | None:
@@ -29,9 +29,13 @@ def _row(trend: Trend) -> dict[str, Any]:
             "log": True,
         },
         {
-            "title": "5xx and network errors, %",
-            "values": [_percent(p.error_rate) for p in points],
-            "limit": _percent(max(slo.max_five_xx_rate, slo.max_network_error_rate)) if slo else None,
+            "title": "5xx (line) and network errors (dotted), %",
+            "values": [_percent(p.five_xx_rate) for p in points],
+            "limit": _percent(slo.max_five_xx_rate) if slo else None,
+            "dotted": {
+                "values": [_percent(p.network_error_rate) for p in points],
+                "limit": _percent(slo.max_network_error_rate) if slo else None,
+            },
         },
     ]
     if any(p.stream_success_rate is not None for p in points):
@@ -68,20 +72,22 @@ def draw(data: dict[str, Any]) -> bytes:
 
 
 def _panel(axis: Any, panel: dict[str, Any], labels: list[str]) -> None:
-    values, limit = panel["values"], panel["limit"]
-    floats = [float("nan") if value is None else value for value in values]
-    axis.plot(range(len(values)), floats, color=LINE, marker="o", markersize=4.5, linewidth=1.8)
-    red = [
-        at
-        for at, value in enumerate(values)
-        if value is not None and limit is not None and (value < limit if panel.get("at_least") else value > limit)
-    ]
-    axis.plot(red, [values[at] for at in red], color=BAD, marker="D", markersize=7, linestyle="none")
-    if limit is not None:
-        axis.axhline(limit, color=BAD, linestyle="--", linewidth=1.2)
+    dotted = panel.get("dotted") or {"values": [], "limit": None}
+    values, limit = (
+        [*panel["values"], *dotted["values"]],
+        max((each for each in (panel["limit"], dotted["limit"]) if each is not None), default=None),
+    )
+    at_least = bool(panel.get("at_least"))
+    _line(axis, panel["values"], panel["limit"], LINE, at_least=at_least)
+    if dotted["values"]:
+        _line(axis, dotted["values"], dotted["limit"], SECOND, dotted=True)
+    limits = dict.fromkeys(each for each in (panel["limit"], dotted["limit"]) if each is not None)
+    for each in limits:
+        named = "" if len(limits) == 1 else " of 5xx" if each == panel["limit"] else " of network errors"
+        axis.axhline(each, color=BAD, linestyle="--", linewidth=1.2)
         axis.annotate(
-            f"{'at least' if panel.get('at_least') else 'limit'} {limit:g}",
-            (0.995, limit),
+            f"{'at least' if at_least else 'limit'}{named} {each:g}",
+            (0.995, each),
             xycoords=("axes fraction", "data"),
             xytext=(0, 3),
             textcoords="offset points",
@@ -110,3 +116,20 @@ def _panel(axis: Any, panel: dict[str, Any], labels: list[str]) -> None:
     axis.grid(visible=True, axis="y", alpha=0.25)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
+
+
+def _line(
+    axis: Any,
+    values: list[float | None],
+    limit: float | None,
+    color: str,
+    *,
+    at_least: bool = False,
+    dotted: bool = False,
+) -> None:
+    """One line with its points; those beyond its own limit are red diamonds."""
+    floats = [float("nan") if value is None else value for value in values]
+    style, mark = (":", "s") if dotted else ("-", "o")
+    axis.plot(range(len(values)), floats, color=color, marker=mark, markersize=4.5, linewidth=1.8, linestyle=style)
+    red = [at for at, value in enumerate(values) if beyond(value, limit, at_least)]
+    axis.plot(red, [values[at] for at in red], color=BAD, marker="D", markersize=7, linestyle="none")

@@ -72,24 +72,29 @@ def read(
     """Read the newest reports of the folder; nothing raises because of a file. Blocks on the disk."""
     names = _names(folder)
 
-    def drill(name: str, raw: dict[str, Any]) -> tuple[FiledDrill, str]:
-        report = DrillReport.parse(raw)
-        ms_of_iso(report.started_at)
-        verdict = None
-        if report.honest is not None:
-            verdict = drill_judge.judge(report, baseline, ownership).verdict
-        return FiledDrill(name, report, verdict), report.base_url
-
     def probe(name: str, raw: dict[str, Any]) -> tuple[FiledProbe, str]:
         report = ProbeReport.parse(raw)
         ms_of_iso(report.started_at)
         return FiledProbe(name, report, probe_judge.judge(report, ownership).verdict), report.base_url
 
     kept = _Reader(folder, target, rows, max_reports)
-    drills = kept.kind(names, "load-drill-", drill, lambda name: FiledDrill(name, None))
+    drills = kept.drills(names, baseline, ownership)
     probes = kept.kind(names, "synthetic-probes-", probe, lambda name: FiledProbe(name, None))
     gates = kept.kind(names, "release-gate-", _gate, lambda name: FiledGate(name, None))
     return Folder(ours=(drills[0], probes[0], gates[0]), every=(drills[1], probes[1], gates[1]), others=kept.others)
+
+
+def drills(
+    folder: Path,
+    target: Target,
+    rows: Mapping[str, Row],
+    baseline: Baseline,
+    ownership: Ownership,
+    *,
+    max_reports: int,
+) -> tuple[tuple[FiledDrill, ...], tuple[FiledDrill, ...]]:
+    """The newest drills alone: ours of the target, and every one that the original sees. Blocks on the disk."""
+    return _Reader(folder, target, rows, max_reports).drills(_names(folder), baseline, ownership)
 
 
 def _gate(name: str, raw: dict[str, Any]) -> tuple[FiledGate, str]:
@@ -111,6 +116,19 @@ class _Reader:
     rows: Mapping[str, Row]
     max_reports: int
     others: int = 0
+
+    def drills(
+        self, names: Iterable[str], baseline: Baseline, ownership: Ownership
+    ) -> tuple[tuple[FiledDrill, ...], tuple[FiledDrill, ...]]:
+        def drill(name: str, raw: dict[str, Any]) -> tuple[FiledDrill, str]:
+            report = DrillReport.parse(raw)
+            ms_of_iso(report.started_at)
+            verdict = None
+            if report.honest is not None:
+                verdict = drill_judge.judge(report, baseline, ownership).verdict
+            return FiledDrill(name, report, verdict), report.base_url
+
+        return self.kind(names, "load-drill-", drill, lambda name: FiledDrill(name, None))
 
     def kind(
         self,

@@ -90,6 +90,8 @@ def _honest(board: Dashboard, target: str, others: int) -> dict[str, object]:
             {
                 "endpoint": trend.endpoint,
                 "maxP95Ms": trend.slo.max_p95_ms if trend.slo else None,
+                "maxFiveXxRate": trend.slo.max_five_xx_rate if trend.slo else None,
+                "maxNetworkErrorRate": trend.slo.max_network_error_rate if trend.slo else None,
                 "points": [
                     {
                         "file": files.shown(point.file),
@@ -98,6 +100,8 @@ def _honest(board: Dashboard, target: str, others: int) -> dict[str, object]:
                         "p95Ms": point.p95_ms,
                         "firstTokenP95Ms": point.first_token_p95_ms,
                         "errorRate": point.error_rate,
+                        "fiveXxRate": point.five_xx_rate,
+                        "networkErrorRate": point.network_error_rate,
                         "refusedRate": point.refused_rate,
                         "streamSuccessRate": point.stream_success_rate,
                         "burn": point.burn,

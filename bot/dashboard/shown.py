@@ -31,22 +31,38 @@ def table(made: Made) -> Table:
 def _row(trend: Trend) -> tuple[Cell, ...]:
     points, slo = trend.points, trend.slo
     p95s = [p.p95_ms for p in points if p.p95_ms is not None]
-    errors = [p.error_rate for p in points if p.error_rate is not None]
     streams = [p.stream_success_rate for p in points if p.stream_success_rate is not None]
     limit = slo.max_p95_ms if slo else None
-    most = max(slo.max_five_xx_rate, slo.max_network_error_rate) if slo else None
     now = points[-1].p95_ms if points else None
     return (
         Cell(text=trend.endpoint),
         Cell(text=str(len(points))),
         Cell(text=f"{ms(now)} of {ms(limit)}" if now is not None else "–", tone=_tone(now, limit)),
         Cell(text=ms(max(p95s)) if p95s else "–", tone=_tone(max(p95s, default=None), limit)),
-        Cell(text=share(max(errors)) if errors else "–", tone=_tone(max(errors, default=None), most)),
+        errors(trend),
         Cell(
             text=share(min(streams)) if streams else "–",
             tone=_tone(min(streams, default=None), slo.min_two_xx_rate if slo else None, at_least=True),
         ),
     )
+
+
+def errors(trend: Trend) -> Cell:
+    """The worst errors of all runs; 5xx and network errors have each their own limit, and what breaks it is named."""
+    slo, points = trend.slo, trend.points
+    kinds = (
+        ("5xx", [p.five_xx_rate for p in points], slo.max_five_xx_rate if slo else None),
+        ("network", [p.network_error_rate for p in points], slo.max_network_error_rate if slo else None),
+    )
+    broken = []
+    for name, rates, limit in kinds:
+        worst = max((rate for rate in rates if rate is not None), default=None)
+        if beyond(worst, limit, at_least=False):
+            broken.append(f"{name} {share(worst)} of {share(limit)}")
+    known = [p.error_rate for p in points if p.error_rate is not None]
+    if broken:
+        return Cell(text=", ".join(broken), tone=Tone.BAD)
+    return Cell(text=share(max(known)) if known else "–", tone=Tone.OK if known and slo else Tone.PLAIN)
 
 
 def _tone(value: float | None, limit: float | None, *, at_least: bool = False) -> Tone:

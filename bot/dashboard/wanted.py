@@ -48,17 +48,31 @@ def of_endpoint(trend: Trend) -> tuple[Chart, ...]:
     slo, points = trend.slo, trend.points
     key = trend.scenario
     p95_limit = slo.max_p95_ms if slo else None
-    error_limit = max(slo.max_five_xx_rate, slo.max_network_error_rate) if slo else None
+    broken = slo.max_five_xx_rate if slo else None
+    lost = slo.max_network_error_rate if slo else None
+    together = broken if broken == lost else None
+    apart = (("limit of 5xx", broken), ("of network errors", lost)) if together is None else ()
     until = "p95 to the end of the stream" if trend.scenario == CHAT else "p95 latency"
     latency = [Series(until, tuple(p.p95_ms for p in points), p95_limit)]
     if any(p.first_token_p95_ms is not None for p in points):
         latency.append(Series("p95 first token", tuple(p.first_token_p95_ms for p in points)))
-    errors = [Series("5xx and network errors", tuple(p.error_rate for p in points), error_limit)]
+    errors = [
+        Series("5xx", tuple(p.five_xx_rate for p in points), broken),
+        Series("network errors", tuple(p.network_error_rate for p in points), lost),
+    ]
     if any(p.refused_rate for p in points):
         errors.append(Series("refused (429)", tuple(p.refused_rate for p in points), drawn=False))
     wanted = [
         _chart(f"{key}-p95", "Latency, p95", points, tuple(latency), p95_limit, ms, scale="log"),
-        _chart(f"{key}-errors", "Error rate", points, tuple(errors), error_limit, share),
+        _chart(
+            f"{key}-errors",
+            "Error rates",
+            points,
+            tuple(errors),
+            together,
+            share,
+            limits=tuple((name, limit) for name, limit in apart if limit is not None),
+        ),
     ]
     if any(p.stream_success_rate is not None for p in points):
         least = slo.min_two_xx_rate if slo else None
@@ -107,6 +121,7 @@ def _chart(
     scale: Scale = "linear",
     at_least: bool = False,
     limit_word: str = "limit",
+    limits: tuple[tuple[str, float], ...] = (),
 ) -> Wanted:
     return Wanted(
         id=id,
@@ -120,4 +135,5 @@ def _chart(
         scale=scale,
         at_least=at_least,
         limit_word=limit_word,
+        limits=limits,
     )

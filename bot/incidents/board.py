@@ -6,8 +6,12 @@ from bot.card import Button, Card, Field, Form, Link, Step, Tone, when, who
 from bot.incidents.items import ITEMS, LABELS
 from bot.incidents.live import close_button
 from bot.incidents.picture import Picture
+from bot.incidents.words import is_link
 from bot.redact import inert
 from bot.store.checklist import Item
+
+DIFFERENCES = 6
+"""So many thresholds that differ stand on the card; the report has them all."""
 
 
 def key(incident: str) -> str:
@@ -46,9 +50,10 @@ def card(picture: Picture) -> Card:
         context=_context(picture),
         lead=incident.title,
         steps=tuple(_step(item, picture) for item in items if item.state != "not asked"),
+        sections=_differences(picture),
         next=_next(picture),
         buttons=_buttons(picture) if incident.open else _closed_buttons(picture),
-        links=tuple(Link(label=f"Sentry {number}", url=url) for number, url in enumerate(_links(picture)[:4], 1)),
+        links=_links(picture),
         footer=(f"not asked: {', '.join(unasked)} · " if unasked else "") + "runbook: post-incident checklist",
         final=not incident.open,
     )
@@ -85,8 +90,25 @@ def _step(item: Item, picture: Picture) -> Step:
     return Step(label=label, tone=Tone.OK, detail=f"{said} · {who(last.by)} {when(last.at_ms)}")
 
 
-def _links(picture: Picture) -> list[str]:
-    return [value for item in picture.items if item.key == "sentry" for value in item.found.evidence]
+def _links(picture: Picture) -> tuple[Link, ...]:
+    """What was added or found and can be opened: Sentry's issues first, then links that people gave to other items."""
+    sentry = [value for item in picture.items if item.key == "sentry" for value in item.found.evidence]
+    others = [item for item in ordered(picture) if item.key != "sentry" and item.added and is_link(item.added[-1])]
+    return (
+        *(Link(label=f"Sentry {number}", url=url) for number, url in enumerate(sentry[:4], 1)),
+        *(Link(label=LABELS.get(item.key, item.key), url=item.added[-1]) for item in others),
+    )
+
+
+def _differences(picture: Picture) -> tuple[str, ...]:
+    """What is not as it was before the incident, to be read before anybody answers (runbook, item 4)."""
+    found = next((item.found for item in picture.items if item.key == "baseline" and item.state != "not asked"), None)
+    if found is None or not found.evidence:
+        return ()
+    lines = [f"• {inert(line, 120)}" for line in found.evidence[:DIFFERENCES]]
+    more = len(found.evidence) - len(lines)
+    lines += [f"• and {more} more, in the report"] if more > 0 else []
+    return ("*Not as before the incident:*\n" + "\n".join(lines),)
 
 
 def _next(picture: Picture) -> str:
@@ -114,6 +136,9 @@ def _buttons(picture: Picture) -> tuple[Button, ...]:
         buttons += [add_button(incident.id, left), skip_button(incident.id, left)]
     else:
         buttons.append(close_button(incident.id).model_copy(update={"style": "primary"}))
+    if any(item.key == "phase-log" and not item.found.ready for item in left):
+        line = f"checklist export {incident.id}"
+        buttons.append(Button(label="Draft the log entry", line=line, name="checklist.draft"))
     buttons.append(assign_button(incident.id, left))
     buttons.append(Button(label="Export", line=f"checklist export {incident.id}", name="checklist.export"))
     buttons.append(

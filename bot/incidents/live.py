@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.card import Button, Card, Confirm, Fact, Field, Form, Tone, when, who
+from bot.card import Button, Card, Confirm, Fact, Field, Form, Tone, clipped, when, who
 from bot.incidents.picture import Picture
 from bot.redact import inert
 from bot.store.chronicle import Offered
@@ -39,7 +39,7 @@ def card(picture: Picture) -> Card:
     else:
         title, tone = f"CLOSED {incident.id}{severity}: {incident.title}", Tone.OK
     return Card(
-        title=title[:145],
+        title=clipped(title),
         tone=tone,
         context=_context(picture),
         lead=_lead(picture),
@@ -89,7 +89,7 @@ def _running(picture: Picture) -> str:
     ]
     lines += [f"• decision on {inert(offer.line, 60)} until {when(offer.expires_ms)}" for offer in _decisions(picture)]
     lines += [
-        f"• reminder ({inert(reminder.about, 20)}) to {who(reminder.owner)} from {when(reminder.base_ms)}"
+        f"• reminder to {who(reminder.owner)} {when(reminder.base_ms)}, unless somebody writes before"
         for reminder in picture.reminders
         if picture.incident.open and reminder.ended_ms is None and reminder.about == "update"
     ]
@@ -155,14 +155,14 @@ def next_decision(picture: Picture) -> str:
 
 
 def buttons(picture: Picture) -> tuple[Button, ...]:
-    """Note, hand over, checklist, triage; the rest in the menu."""
+    """Note, hand over, checklist, triage; the rest in the menu. To close is offered when it would not be refused."""
     incident = picture.incident
-    begun = picture.checklist_begun
+    begun, over = picture.checklist_begun, picture.checklist_begun and not picture.open_items
     first = Button(
         label="Checklist",
         line=f"checklist {incident.id}",
         name="checklist.open",
-        style="primary" if begun else None,
+        style="primary" if begun and not over else None,
     )
     triage = Button(label="Run triage", line="triage", name="triage.rerun", style=None if begun else "primary")
     return (
@@ -174,7 +174,7 @@ def buttons(picture: Picture) -> tuple[Button, ...]:
         Button(label="Timeline", line=f"timeline {incident.id}", name="incident.timeline"),
         Button(label="Remind me in 1 h", line=f"checklist snooze {incident.id} --minutes=60", name="checklist.snooze"),
         Button(label="Export", line=f"checklist export {incident.id}", name="checklist.export"),
-        close_button(incident.id),
+        *((close_button(incident.id).model_copy(update={"style": "primary"}),) if over else ()),
     )
 
 

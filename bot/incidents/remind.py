@@ -7,7 +7,7 @@ messages the escalation channel hears of it once (ux.md, 5).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from bot.card import Button, Card, Tone, when, who
@@ -51,7 +51,7 @@ def tick(tx: Tx, escalation: str | None) -> int:
     """Say what is due, one message for each person and incident; returns how many messages were written."""
     said = 0
     due = reminders.due(tx.db, tx.now_ms)
-    for (incident_id, owner), group in groupby(sorted(due, key=_whose), key=_whose):
+    for (incident_id, _), group in groupby(sorted(due, key=_whose), key=_whose):
         incident = incidents.get(tx.db, incident_id)
         if incident is None or not incident.open:
             reminders.end(tx, incident_id)
@@ -59,12 +59,12 @@ def tick(tx: Tx, escalation: str | None) -> int:
         taken = [reminder for reminder in group if _stands(tx, reminder) and reminders.take(tx, reminder, tx.now_ms)]
         if not taken or incident.channel is None:
             continue
-        raised = [reminder for reminder in taken if reminder.sent >= AT_MOST]
+        unheard = [reminder for reminder in taken if reminder.sent >= AT_MOST]
         usual = [reminder for reminder in taken if reminder.sent < AT_MOST]
         if usual:
-            said += _say(tx, incident, owner, usual)
-        if raised and escalation is not None:
-            said += _raise(tx, incident, owner, raised, escalation)
+            said += _say(tx, incident, usual)
+        if unheard and escalation is not None:
+            said += _raise(tx, incident, unheard, escalation)
     return said
 
 
@@ -93,10 +93,11 @@ def words(incident: Incident, about: Collection[str], since_ms: int) -> str:
     return f"{incident.id}: {'; '.join(parts)}"
 
 
-def _say(tx: Tx, incident: Incident, owner: str, due: list[Reminder]) -> int:
+def card(incident: Incident, due: Sequence[Reminder], since_ms: int) -> Card:
+    """What one person is reminded of; ``since_ms`` is when somebody wrote last."""
     about = [reminder.about for reminder in due]
-    since_ms = incidents.last_word_ms(tx.db, incident.id) or incident.opened_ms
-    card = Card(
+    owner = due[0].owner
+    return Card(
         title=f"Reminder: {incident.id} waits for you",
         tone=Tone.RUNNING,
         lead=f"{who(owner)}: {words(incident, about, since_ms)}.",
@@ -110,24 +111,34 @@ def _say(tx: Tx, incident: Incident, owner: str, due: list[Reminder]) -> int:
         footer=f"reminder {due[0].sent + 1} of {AT_MOST}",
         final=True,
     )
-    _post(tx, incident, _key(due[0], tx.now_ms), card, _thread(tx, incident, about))
-    return 1
 
 
-def _raise(tx: Tx, incident: Incident, owner: str, due: list[Reminder], channel: str) -> int:
-    """Once to the escalation channel, after which this reminder is quiet until something changes."""
+def raised(incident: Incident, due: Sequence[Reminder], since_ms: int) -> Card:
+    """What the escalation channel hears once, after which this reminder is quiet until something changes."""
     about = [reminder.about for reminder in due]
-    since_ms = incidents.last_word_ms(tx.db, incident.id) or incident.opened_ms
-    card = Card(
+    return Card(
         title=f"No answer on {incident.id} after {AT_MOST} reminders",
         tone=Tone.WARN,
-        lead=f"{words(incident, about, since_ms)}. Owner: {who(owner)}.",
+        lead=f"{words(incident, about, since_ms)}. Owner: {who(due[0].owner)}.",
         next=f"somebody takes it over: /sendcat incident handoff --incident={incident.id}",
         final=True,
     )
-    minted = offers.mint(tx, card, None, channel)
+
+
+def _say(tx: Tx, incident: Incident, due: list[Reminder]) -> int:
+    said = card(incident, due, _since(tx, incident))
+    _post(tx, incident, _key(due[0], tx.now_ms), said, _thread(tx, incident, [reminder.about for reminder in due]))
+    return 1
+
+
+def _raise(tx: Tx, incident: Incident, due: list[Reminder], channel: str) -> int:
+    minted = offers.mint(tx, raised(incident, due, _since(tx, incident)), None, channel)
     outbox.put(tx, f"{_key(due[0], tx.now_ms)}:raised", channel=channel, kind="card", card=minted)
     return 1
+
+
+def _since(tx: Tx, incident: Incident) -> int:
+    return incidents.last_word_ms(tx.db, incident.id) or incident.opened_ms
 
 
 def _key(reminder: Reminder, now_ms: int) -> str:

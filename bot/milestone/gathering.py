@@ -156,12 +156,11 @@ async def gather(run: Run, wish: Asked, course: Course, found: Gathered) -> None
         return
     if _halted(run, found):
         return
-    began_ms = run.world.clock.now_ms()
     await _step(course, found, DRILL, lambda: ceiling.drill_text(run, wish.drill), _drill, run, wish)
     if found.drilled is None:
         found.not_run = found.not_run or "the drill could not be run"
     elif run.brake.halted is None:
-        await _step(course, found, LEASES, lambda: "npm run reliability:snapshot", _leases(began_ms), run, wish)
+        await _step(course, found, LEASES, lambda: "npm run reliability:snapshot", _leases, run, wish)
     await _step(course, found, AFTER, lambda: "npm run reliability:snapshot", _after, run, wish)
 
 
@@ -229,12 +228,9 @@ async def _before(run: Run, wish: Asked, course: Course, found: Gathered) -> Non
     found.before = await measure.snapshot(run, minutes=wish.minutes, limit=wish.limit)
 
 
-def _leases(began_ms: int) -> Work:
-    async def wait(run: Run, wish: Asked, course: Course, found: Gathered) -> None:
-        assert found.before is not None
-        await course.note(await gatemade.own_leases_end(run, found.before.read, began_ms))
-
-    return wait
+async def _leases(run: Run, wish: Asked, course: Course, found: Gathered) -> None:
+    assert found.before is not None
+    await course.note(await gatemade.own_leases_end(run, found.before.read))
 
 
 async def _drill(run: Run, wish: Asked, course: Course, found: Gathered) -> None:

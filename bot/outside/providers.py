@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from bot.config import Provider
 from bot.errors import Unreachable
@@ -11,7 +12,9 @@ from bot.outside.ask import ask
 from bot.redact import inert
 
 State = Literal["ok", "warn", "bad", "unknown"]
-OPENROUTER, SERPER = "https://openrouter.ai", "https://google.serper.dev"
+OPENROUTER, SERPER, EBAY = "https://openrouter.ai", "https://google.serper.dev", "https://api.ebay.com"
+SEARCHES = ("serper", "ebay")
+"""Providers that can be asked afresh: the web search, and the shop."""
 OF: dict[str, str] = {
     "openrouter_chat_primary": "openrouter",
     "openrouter_chat_secondary": "openrouter",
@@ -98,15 +101,23 @@ async def _serper(provider: Provider, key: str) -> tuple[Health, ...]:
     return (Health("serper quota", state, f"{balance:.0f} searches left"),)
 
 
-async def search(provider: Provider, query: str) -> tuple[str, ...]:
-    """Titles of a fresh search, to hold against a cached one; raises `Unreachable`."""
-    if provider.key is None:
-        raise Unreachable("Serper is not configured.", then="set key_env under [providers.serper]")
-    headers = {"X-API-KEY": provider.key.get_secret_value()}
-    answer = await ask(
-        "Serper", f"{provider.api_url or SERPER}/search", method="POST", headers=headers, body={"q": query}
-    )
-    rows = answer.get("organic") if isinstance(answer, dict) else None
+async def search(name: str, provider: Provider, query: str) -> tuple[str, ...]:
+    """Titles of a fresh search (``serper``) or of fresh offers (``ebay``), to hold against cached ones.
+
+    Raises `Unreachable`.
+    """
+    if provider.key is None or name not in SEARCHES:
+        raise Unreachable(f"{name} is not configured.", then=f"set key_env under [providers.{name}]")
+    key = provider.key.get_secret_value()
+    if name == "serper":
+        url, headers = f"{provider.api_url or SERPER}/search", {"X-API-KEY": key}
+        answer = await ask("Serper", url, method="POST", headers=headers, body={"q": query})
+        rows = answer.get("organic") if isinstance(answer, dict) else None
+    else:
+        asked = urlencode({"q": query, "limit": 10})
+        url = f"{provider.api_url or EBAY}/buy/browse/v1/item_summary/search?{asked}"
+        answer = await ask("eBay", url, headers={"Authorization": f"Bearer {key}"})
+        rows = answer.get("itemSummaries") if isinstance(answer, dict) else None
     return tuple(str(row.get("title", "")) for row in rows or () if isinstance(row, dict))
 
 

@@ -85,7 +85,8 @@ async def bot_process(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
         if process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), 10)
+                async with asyncio.timeout(10):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

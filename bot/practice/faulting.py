@@ -49,10 +49,18 @@ class Faulting:
         """Faults that are in now."""
         return tuple(str(name) for name in (await self._ask("GET", "state"))["faults"])
 
-    async def put_in(self, fault: str, *, for_ms: int) -> None:
-        """Put a fault in, that ends by itself after ``for_ms`` at the latest."""
+    async def conduct(self) -> str:
+        """How it behaves as a whole now: healthy, slower, flaky, broken."""
+        return str((await self._ask("GET", "state"))["conduct"])
+
+    async def behave(self, conduct: str) -> None:
+        """Behave like this from now on; one that does not exist is refused by the deployment."""
+        await self._ask("POST", "conduct", {"conduct": conduct})
+
+    async def put_in(self, fault: str, *, for_ms: int | None = None) -> None:
+        """Put a fault in, that ends by itself after ``for_ms`` at the latest; without it when it is taken out."""
         letter, _, variant = fault.partition(":")
-        await self._ask("POST", "fault", {"fault": letter, "variant": variant, "forMs": for_ms})
+        await self._ask("POST", "fault", {"fault": letter, "variant": variant or None, "forMs": for_ms})
 
     async def take_out(self, fault: str) -> None:
         """Take a fault out; one that is not in is out."""

@@ -202,6 +202,7 @@ async def keep_house(
     for seed, name in enumerate(("practice", "candidate")):
         control = secrets.token_hex(16)
         sendcat = PracticeSendcat(name=f"{name}-heron-{101 + seed}", seed=seed, control_key=control, environment=SENTRY)
+        sendcat.switches.audit_log = True
         await sendcat.start()
         sendcats.append(sendcat)
         pool_file = pools / f"{name}.json"
@@ -222,7 +223,7 @@ async def keep_house(
     slack: PracticeSlack | None = None
     workspace: Workspace | None = None
     if with_slack:
-        slack = PracticeSlack(manifest=manifest(ALL))
+        slack = PracticeSlack(manifest=manifest(ALL), sendcats=dict(zip(deployments, sendcats, strict=True)))
         await slack.start(port=page_port)
         if request_url is not None:
             slack.deliver_http(request_url)
@@ -305,7 +306,8 @@ async def house_process(*options: str, state_dir: Path = STATE_DIR) -> AsyncIter
     assert process.stdout is not None
     try:
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_S)
+            async with asyncio.timeout(START_S):
+                line = await process.stdout.readline()
         except TimeoutError:
             line = b""
         run = read_run_file(state_dir) if line.startswith(b"ready") else None
@@ -315,7 +317,8 @@ async def house_process(*options: str, state_dir: Path = STATE_DIR) -> AsyncIter
     finally:
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 5)
+            async with asyncio.timeout(5):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -36,7 +36,7 @@ def settings(url: str) -> dict[str, Any]:
     providers: dict[str, Any] = {
         name: {"status_url": f"{url}/status/{name}.json", "api_url": url, "key_env": KEY} for name in BEHIND
     }
-    providers["serper"]["queries"] = SUBJECTS
+    providers["serper"]["queries"] = providers["ebay"]["queries"] = SUBJECTS
     return {
         "providers": providers,
         "sentry": {"organization": ORGANIZATION, "project": PROJECT, "api_url": url, "token_env": KEY},
@@ -72,6 +72,7 @@ class Outside:
                 Route("/api/v1/credits", self._openrouter_credits),
                 Route("/account", self._serper_account),
                 Route("/search", self._serper_search, methods=["POST"]),
+                Route("/buy/browse/v1/item_summary/search", self._ebay_search),
                 Route("/api/0/projects/{organization}/{project}/issues/", self._sentry_issues),
                 Route("/repos/{owner}/{name}/issues", self._github_issues, methods=["POST"]),
             ]
@@ -111,6 +112,15 @@ class Outside:
             return JSONResponse({"message": "Internal error"}, 500)
         query = str((await request.json()).get("q", ""))
         return JSONResponse({"organic": json.loads(search_results(query, upstream.mark))})
+
+    async def _ebay_search(self, request: Request) -> Response:
+        if not self._bearer(request):
+            return JSONResponse({"errors": [{"errorId": 1001, "message": "Invalid access token"}]}, 401)
+        upstream = self.sendcat.deployment.upstreams[EBAY]
+        if upstream.health.kind != "ok":
+            return JSONResponse({"errors": [{"errorId": 12000, "message": "internal error"}]}, 500)
+        found = json.loads(search_results(request.query_params.get("q", ""), upstream.mark))
+        return JSONResponse({"total": len(found), "itemSummaries": [{"title": row["title"]} for row in found]})
 
     async def _sentry_issues(self, request: Request) -> Response:
         if not self._bearer(request):

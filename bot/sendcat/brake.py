@@ -95,8 +95,11 @@ class ErrorBudget:
         self._five_xx += five_xx
         self._slow += slow
 
-    def verdict(self, now_s: float, overdue: int = 0) -> Halt | None:
-        """`Halt` when the budget is used up; ``overdue`` requests are open for longer than `slow_ms`."""
+    def verdict(self, now_s: float, overdue: int = 0, *, late: bool = False) -> Halt | None:
+        """`Halt` when the budget is used up; ``overdue`` requests are open for longer than `slow_ms`.
+
+        ``late``: the generator itself stood still within the window, so that slowness says nothing of the target.
+        """
         while self._seen and self._seen[0][0] < now_s - self.budget.window_s:
             _, n, errors, five_xx, slow = self._seen.popleft()
             self._n -= n
@@ -114,7 +117,7 @@ class ErrorBudget:
                 if count / n > 2 * limit:
                     return self._halt(f"{count} of {n} {word} in the last {self.budget.window_s:g} s", 2 * limit)
         slow, whole = self._slow + overdue, n + overdue
-        if slow > whole - math.ceil(0.95 * whole):
+        if not late and slow > whole - math.ceil(0.95 * whole):
             return Halt(
                 Why.ABORTED,
                 f"{self._where}p95 above {self.slow_ms:g} ms in the last {self.budget.window_s:g} s"

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import stamina
@@ -57,6 +58,7 @@ ACTION_S = 290.0
 _PATHS: Mapping[CallKind, str] = {"query": "/api/query", "mutation": "/api/mutation", "action": "/api/action"}
 _KINDS: Mapping[str, CallKind] = {"Q": "query", "M": "mutation", "A": "action"}
 _LIST_ENV = "/api/v1/list_environment_variables"
+_AUDIT_LOG = "/api/v1/list_audit_log_events"
 _UPDATE_ENV = "/api/v1/update_environment_variables"
 
 T = TypeVar("T")
@@ -69,6 +71,16 @@ class DeploymentInfo:
     kind: str
     deployment_type: str | None = None
     project: str | None = None
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """One line of Convex's audit log: what kind of actor did what, when (ms UTC); ``knob`` when it was about one."""
+
+    action: str
+    at_ms: int
+    actor: str
+    knob: str | None
 
 
 class ConvexClient:
@@ -218,6 +230,53 @@ class ConvexClient:
                 raise self._refusal(call, answer)
 
         await self._write(call, once)
+
+    async def audit_events(self, since_ms: int, *, pages: int = 10) -> tuple[AuditEvent, ...]:
+        """What Convex's own audit log says since a moment, oldest first, at most 100 events a page.
+
+        Needs ``deployment:auditLog:view`` and a plan that has the log: else `CallFailed` with the code
+        ``AuditLogsDisabled`` or ``AuditLogsTooOld``. Names of variables that are no listed knobs are dropped here, and
+        so are addresses of people (R36, R37).
+        """
+        call = Call(self.target.name, "admin read", "the audit log of the deployment", "npx convex dashboard")
+        found: list[AuditEvent] = []
+        cursor = ""
+        for _ in range(pages):
+            path = f"{_AUDIT_LOG}?from={max(0, since_ms)}&limit=100"
+            if cursor:
+                path += f"&cursor={quote(cursor, safe='')}"
+
+            async def once(path: str = path) -> Any:
+                answer = await self._send(call, "GET", path)
+                if answer.status != 200:
+                    raise self._refusal(call, answer)
+                return self._json(call, answer)
+
+            document = await self._read(call, once)
+            items = document.get("items") if isinstance(document, dict) else None
+            if not isinstance(items, list):
+                raise garbled(call, 200, "without the list of events")
+            found += [event for item in items if (event := self._event(item)) is not None]
+            paging = document.get("pagination")
+            cursor = str(paging.get("nextCursor") or "") if isinstance(paging, dict) and paging.get("hasMore") else ""
+            if not cursor:
+                break
+        return tuple(found)
+
+    def _event(self, item: object) -> AuditEvent | None:
+        if not isinstance(item, dict) or not isinstance(item.get("action"), str):
+            return None
+        at_ms, actor, metadata = item.get("createTime"), item.get("actor"), item.get("metadata")
+        if not isinstance(at_ms, int) or isinstance(at_ms, bool):
+            return None
+        name = metadata.get("variable_name") if isinstance(metadata, dict) else None
+        kind = actor.get("type") if isinstance(actor, dict) else actor
+        return AuditEvent(
+            action=self._clean(item["action"])[:60],
+            at_ms=at_ms,
+            actor=self._clean(kind)[:40] or "unknown",
+            knob=name if isinstance(name, str) and name in all_knobs() else None,
+        )
 
     async def deployment_info(self) -> DeploymentInfo:
         """What kind of deployment answers: the check "is this really production?". Needs ``deployment:data:view``."""

@@ -1,7 +1,8 @@
 """The Home tab: drawn for whoever opened it lately, drawn again when something changed (platform.md, 3.1, 3.4).
 
 A Home is a picture of rows, not a message: one that was not sent is simply drawn again, so it needs no outbox. It has
-its own pace, and the same picture is never sent twice.
+its own pace, and the same picture is never sent twice. What Slack will never take is not offered to it again: a person
+it does not know leaves, a picture it refuses stays unsent. What it cannot take now is tried ever more seldom.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import SYMBOL
-from bot.clock import Clock
+from bot.clock import Clock, rung
 from bot.command import Actor
 from bot.home import Home
 from bot.homeparts import Line, Part
@@ -33,7 +34,8 @@ TOPICS = ("ops", "outbox", "cases", "changes", "incidents", "audit")
 DEBOUNCE_S = 1.5
 """Changes come in bursts; one drawing shows them all."""
 AGAIN_S = 5.0
-"""After a drawing that Slack did not take."""
+"""After a drawing that Slack could not take; doubled with each further one, up to `AGAIN_MAX_S`."""
+AGAIN_MAX_S = 120.0
 AGES_S = 60.0
 """Ages stand on it in minutes."""
 LOOKING_S = 45 * 60.0
@@ -57,7 +59,10 @@ class _Viewer:
     actor: Actor
     opened_s: float
     shown: str = ""
-    """Digest of what Slack has."""
+    """Digest of what Slack has, or will never take."""
+    failures: int = 0
+    """Drawings in a row that Slack could not take."""
+    not_before_s: float = 0.0
 
 
 class HomeTab:
@@ -84,6 +89,8 @@ class HomeTab:
         self._debounce_s = debounce_s
         self._again_s = again_s
         self._viewers: dict[str, _Viewer] = {}
+        self._silences = 0
+        """Calls in a row that did not reach Slack, whoever they were for."""
         self._wake = asyncio.Event()
         self._knock = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -119,17 +126,16 @@ class HomeTab:
             self._wake.clear()
             self._knock.clear()
             wait_s = await self._round()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
-                await asyncio.wait_for(self._knock.wait(), self._debounce_s)  # who opens it does not wait
+            if await rung(self._wake, wait_s):
+                await rung(self._knock, self._debounce_s)  # who opens it does not wait
 
     async def _round(self) -> float:
         """Draw for everybody who looks; returns the seconds after which to look again without being told."""
         now = self._clock.monotonic()
         self._viewers = {user: v for user, v in self._viewers.items() if now - v.opened_s < LOOKING_S}
         wait_s = AGES_S
-        for user, viewer in sorted(self._viewers.items(), key=lambda item: item[1].shown != ""):  # the waiting first
-            patience = self._pace.wait_s("views.publish", user)
+        for user, viewer in sorted(self._viewers.items(), key=_turn):
+            patience = max(self._pace.wait_s("views.publish", user), viewer.not_before_s - self._clock.monotonic())
             if patience > 0:
                 wait_s = min(wait_s, patience)
                 continue
@@ -137,23 +143,60 @@ class HomeTab:
                 wait_s = min(wait_s, await self._publish(user, viewer))
             except Exception as error:
                 log.error("home not drawn", error=type(error).__name__)
-                wait_s = min(wait_s, 30.0)
+                wait_s = min(wait_s, self._failed(viewer))
         return wait_s
 
     async def _publish(self, user: str, viewer: _Viewer) -> float:
+        """Draw for one person; returns the seconds after which to do it again."""
         view = draw(await self._lobby.home(viewer.actor), self._origin())
         digest = hashlib.sha256(json.dumps(_timeless(view)).encode()).hexdigest()
         if digest == viewer.shown:
             return AGES_S
         self._pace.take("views.publish", user)
         outcome = await outcome_of(self._client.views_publish(user_id=user, view=view))
-        if outcome.how == "sent":
-            viewer.shown = digest
-            return AGES_S
-        log.warning("home not published", error=outcome.error)
-        if outcome.how == "rate_limited":
-            self._pace.hold("views.publish", outcome.retry_s)
-        return max(outcome.retry_s, self._again_s)
+        if outcome.how != "unreachable":
+            self._silences = 0
+        match outcome.how:
+            case "sent":
+                viewer.shown, viewer.failures = digest, 0
+                return AGES_S
+            case "rate_limited":
+                self._pace.hold("views.publish", outcome.retry_s)
+                return outcome.retry_s
+            case "unreachable":
+                self._silences += 1
+                wait_s = max(outcome.retry_s, self._back_off_s(self._silences))
+                self._pace.hold("views.publish", wait_s)  # nobody's home can be drawn
+                log.warning("homes not published", error=outcome.error, again_s=round(wait_s))
+                return wait_s
+            case "unclear":  # it may stand there: to send it again does no harm
+                log.warning("home not published", error=outcome.error, failures=viewer.failures + 1)
+                return self._failed(viewer)
+            case "undrawable":
+                viewer.shown = digest
+                log.error("Slack refuses this home, the next picture is tried again", error=outcome.error)
+                return AGES_S
+            case _:
+                if self._viewers.get(user) is viewer:  # who opened it again meanwhile has another chance
+                    del self._viewers[user]
+                log.warning("home given up until it is opened again", error=outcome.error)
+                return AGES_S
+
+    def _failed(self, viewer: _Viewer) -> float:
+        """Leave this person's home alone for a while, longer with each failure."""
+        viewer.failures += 1
+        wait_s = self._back_off_s(viewer.failures)
+        viewer.not_before_s = self._clock.monotonic() + wait_s
+        return wait_s
+
+    def _back_off_s(self, failures: int) -> float:
+        return float(min(AGAIN_MAX_S, self._again_s * 2.0 ** min(10, failures - 1)))
+
+
+def _turn(item: tuple[str, _Viewer]) -> tuple[bool, int]:
+    """Who waits for a first drawing comes first; whose drawings fail comes after the others."""
+    viewer = item[1]
+    return viewer.shown != "", viewer.failures
 
 
 def draw(home: Home, origin: str | None) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def _element(field: Field) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": field.flag, "max_length": LONG}
     if field.kind == "number":
         element = {"type": "number_input", "action_id": field.flag, "is_decimal_allowed": False}
+        bounds = {"min_value": field.least, "max_value": field.most}
+        element |= {name: str(bound) for name, bound in bounds.items() if bound is not None}
     if field.kind == "long":
         element["multiline"] = True
     if field.value:

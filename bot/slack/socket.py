@@ -81,7 +81,8 @@ class Socket:
         handler.client.on_message_listeners.append(self._heard)
         self._handler = handler
         try:
-            await asyncio.wait_for(handler.client.connect(), CONNECT_WITHIN_S)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                await handler.client.connect()  # type: ignore[no-untyped-call]
         except TimeoutError:
             log.warning("not connected in time")
             return False
@@ -95,7 +96,8 @@ class Socket:
         if handler is None:
             return
         try:
-            await asyncio.wait_for(handler.client.close(), 5.0)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(5.0):
+                await handler.client.close()  # type: ignore[no-untyped-call]
         except Exception as error:  # the SDK closes sockets that may be gone; whatever it says, we are done with it
             log.info("closing the socket", error=type(error).__name__)
         if not handler.client.aiohttp_client_session.closed:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -75,7 +75,7 @@ def write_file(
     except OSError as error:
         raise Broken(f"{name} cannot be written: {error.strerror}.", then="sendcat doctor") from error
     try:
-        _place(directory, name, content)
+        _place(directory, name, (content,))
     except FileExistsError:
         raise Refused(f"{name} exists already.", rule="a report is never overwritten") from None
     except OSError as error:
@@ -83,12 +83,45 @@ def write_file(
     return Artifact(name, hashlib.sha256(content).hexdigest(), len(content), kind, started_ms, target, op)
 
 
-def _place(directory: Path, name: str, content: bytes) -> None:
+def write_parts(
+    directory: Path,
+    name: str,
+    parts: Iterable[bytes],
+    *,
+    kind: str,
+    started_ms: int,
+    target: str | None = None,
+    op: str | None = None,
+) -> Artifact:
+    """As `write_file`, for what is too long to be held in memory: written part by part, whole or not at all."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise Refused(f"{name!r} cannot be the name of an artifact.", rule="artifacts are plain names in one folder")
+    sha, size = hashlib.sha256(), 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size
+        for part in parts:
+            sha.update(part)
+            size += len(part)
+            yield part
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _place(directory, name, counted())
+    except FileExistsError:
+        raise Refused(f"{name} exists already.", rule="a report is never overwritten") from None
+    except OSError as error:
+        raise Broken(f"{name} cannot be written: {error.strerror}.", then="sendcat doctor") from error
+    return Artifact(name, sha.hexdigest(), size, kind, started_ms, target, op)
+
+
+def _place(directory: Path, name: str, content: Iterable[bytes]) -> None:
     final, draft = directory / name, directory / f".{name[:150]}.{token()[:8]}.tmp"
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(content)
+            for part in content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         if name in FIXED or name.startswith(_REISSUED) or _GROWING.fullmatch(name) or holds_secrets(name):

@@ -59,3 +59,33 @@ SEARCH = (
     END
     """,
 )
+
+_SIGNS = ("','", "'='", "';'", "':'", "'('", "')'", "'\"'", "''''", "char(10)")
+"""What parts words besides a blank."""
+_TEXT = """coalesce({row}.object, '') || ' ' || coalesce({row}.outcome, '') || ' '
+        || coalesce(json_extract({row}.body, '$.why'), '')"""
+_PARTED = "lower(" + "replace(" * len(_SIGNS) + _TEXT + "".join(f", {sign}, ' ')" for sign in _SIGNS) + ")"
+_FILL_ALL = f"""
+    INSERT OR IGNORE INTO audit_words (word, seq)
+    SELECT rtrim(value, '.!?'), {{row}}.seq
+    FROM {{more}}json_each('[' || replace(json_quote({_PARTED}), ' ', '","') || ']')
+    WHERE length(value) BETWEEN 2 AND 100
+    UNION ALL
+    SELECT lower(iif(typeof(key) = 'text', key, value)), {{row}}.seq
+    FROM {{more}}json_each({{row}}.body, '$.detail.knobs')
+"""
+WORDS = (
+    "DROP TRIGGER audit_indexed",
+    "DELETE FROM audit_words",
+    _FILL_ALL.format(row="audit", more="audit, "),
+    f"""
+    CREATE TRIGGER audit_indexed AFTER INSERT ON audit
+    BEGIN
+        {_FILL_ALL.format(row="NEW", more="")};
+        INSERT INTO audit_hours (hour, first, last) VALUES (NEW.at_ms / 3600000, NEW.seq, NEW.seq)
+        ON CONFLICT (hour) DO UPDATE SET last = excluded.last;
+    END
+    """,
+    "CREATE INDEX audit_by_outcome ON audit (outcome, seq) WHERE outcome IS NOT NULL",
+)
+"""Words in small letters, of what was acted on, how it ended and why; and an index of how things ended."""

@@ -34,6 +34,8 @@ Verb = Literal["approve", "reject", "revoke", "waive", "promote", "roll-back"]
 
 PREFIX: Mapping[Kind, str] = {"gate": "g", "canary": "cn", "milestone": "ms", "region": "rg", "ceiling": "ce"}
 """Ids as people see them: ``g-77`` is a gate."""
+TRIGGERED: frozenset[Kind] = frozenset({"region"})
+"""Kinds whose FAIL is a trigger: what has fired is the very thing that a person decides about."""
 YES: frozenset[Verb] = frozenset({"approve", "promote"})
 NO: frozenset[Verb] = frozenset({"reject", "roll-back"})
 
@@ -109,6 +111,12 @@ class Case(_Row):
     decisions: tuple[Decision, ...] = ()
 
     @property
+    def said(self) -> str:
+        """The verdict as people read it: what a trigger has fired on is TRIGGERED, not failed."""
+        fired = self.verdict is Verdict.FAIL and self.kind in TRIGGERED
+        return "TRIGGERED" if fired else self.verdict.value
+
+    @property
     def answer(self) -> Decision | None:
         """The yes or no, when there is one."""
         return next((item for item in self.decisions if item.verb in YES | NO), None)
@@ -150,7 +158,8 @@ def standing(case: Case, now_ms: int) -> State:
         return State.APPROVED if answer.until_ms is not None and now_ms < answer.until_ms else State.EXPIRED
     if now_ms >= case.expires_ms:
         return State.EXPIRED
-    if case.verdict is Verdict.FAIL or case.blocked or (case.verdict is Verdict.INCOMPLETE and not case.waivable):
+    failed = case.verdict is Verdict.FAIL and case.kind not in TRIGGERED
+    if failed or case.blocked or (case.verdict is Verdict.INCOMPLETE and not case.waivable):
         return State.BLOCKED
     if case.verdict is Verdict.INCOMPLETE and not case.not_waived:
         return State.WAIVED

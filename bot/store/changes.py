@@ -168,6 +168,7 @@ class Change(BaseModel):
     undo_knobs: tuple[str, ...] | None
     """Knobs that an undo is to leave out, since a stranger changed them; None: all are put back."""
     note: str
+    """What happened last, in our own words; what others wrote went through `bot.redact.inert` before (R34)."""
     attempts: int
     created_ms: int
     expires_ms: int
@@ -420,6 +421,16 @@ def first_since(conn: Connection, target: str, knob: str, since_ms: int) -> Chan
         ),
         None,
     )
+
+
+def knobs_since(conn: Connection, target: str, since_ms: int) -> tuple[str, ...]:
+    """The knobs that changes of a target sent since a moment have moved."""
+    rows = conn.execute(
+        "SELECT DISTINCT k.knob FROM change_knobs k JOIN changes c ON c.id = k.change "
+        "WHERE c.target = ? AND c.sent_ms >= ? AND c.state <> 'failed' ORDER BY k.knob",
+        (target, since_ms),
+    )
+    return tuple(row[0] for row in rows)
 
 
 def retested_since(conn: Connection, target: str, since_ms: int) -> tuple[Change, ...]:

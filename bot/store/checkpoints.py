@@ -44,16 +44,17 @@ class Checkpoint:
 _COLUMNS = "n, kind, size, head, at_ms, why, line"
 
 
-def make(tx: Tx, signer: Signer, why: str, *, kind: Kind = "checkpoint") -> Checkpoint | None:
+def make(tx: Tx, signer: Signer, why: str, *, kind: Kind = "checkpoint", after_ms: int = -1) -> Checkpoint | None:
     """Sign how the trail stands; None when there is nothing newer than the last checkpoint.
 
     The time of a checkpoint is later than that of the one before, whatever the clock says: their order is a fact.
+    ``after_ms`` is the time of the last one that is only filed, after a backup was put back.
     """
     size, head = audit.head(tx.db)
     last = latest(tx.db)
     if size == 0 or (last is not None and last.size == size):
         return None
-    at_ms = max(tx.now_ms, last.at_ms + 1 if last else 0)
+    at_ms = max(tx.now_ms, last.at_ms + 1 if last else 0, after_ms + 1)
     text = f"{WORD} {kind} {signer.origin} {size} {head} {at_ms}"
     line = f"{text} {signer.sign(text)}"
     row = tx.db.execute(
@@ -161,6 +162,35 @@ def append(state_dir: Path, lines: tuple[str, ...]) -> None:
             rule="around every change the audit trail is anchored (R40)",
             then="sendcat doctor",
         ) from error
+
+
+@dataclass(frozen=True)
+class Filed:
+    """One line of the anchor file that our key has signed."""
+
+    size: int
+    head: str
+    at_ms: int
+
+
+def in_force(state_dir: Path) -> tuple[Filed, ...]:
+    """What the anchor file states, in its order; a restore makes those of a longer trail before it void.
+
+    Lines that our key has not signed are left out. Blocks on the disk.
+    """
+    public = signing.public_key(state_dir)
+    if public is None:
+        return ()
+    found: list[Filed] = []
+    for text in filed(state_dir):
+        line = _LINE.fullmatch(text)
+        if line is None or not signing.signed(public, line[1], line[7]):
+            continue
+        one = Filed(int(line[4]), line[5], int(line[6]))
+        if line[2] == "restore":
+            found = [former for former in found if former.size < one.size]
+        found.append(one)
+    return tuple(found)
 
 
 def damage(conn: Connection, state_dir: Path) -> str | None:

@@ -41,6 +41,10 @@ _TROUBLE = _DAMAGE | {
 }
 
 
+class Unwritable(Broken):
+    """Nothing can be recorded any more, or for now: so nothing may begin, and what runs ends (R38)."""
+
+
 def writer(path: Path) -> Connection:
     """Open the connection that writes, creating the file with mode 0600 when it is missing.
 
@@ -96,7 +100,7 @@ def explain(error: BaseException) -> BaseException:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy("Another process holds the database: nothing was recorded.", then="try again")
     if code in _TROUBLE:
-        return Broken(
+        return Unwritable(
             f"The database {_TROUBLE[code]}; nothing was recorded and nothing was started.",
             rule="what cannot be recorded is not done",
             then="sendcat doctor",

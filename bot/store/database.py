@@ -15,6 +15,7 @@ from typing import TypeVar
 from bot.clock import Clock
 from bot.errors import Broken, Busy, SendcatError
 from bot.store import connection, epochs, health, migrations, outbox
+from bot.store.connection import Unwritable
 from bot.store.leader import Leadership
 from bot.store.tx import Tx
 from bot.store.writer import QUEUE_LIMIT, Writer
@@ -22,6 +23,8 @@ from bot.store.writer import QUEUE_LIMIT, Writer
 T = TypeVar("T")
 
 READERS = 3
+UNWRITABLE = "unwritable"
+"""Topic that rings when a step could not be recorded because of the database itself (R38)."""
 CLOSE_S = 5.0
 
 
@@ -103,11 +106,15 @@ class Store:
         the store is closing or another process leads; `Broken` when it cannot be written (disk full, damage).
         A waiter that is cancelled does not undo its step: what was queued is written.
         """
-        if self.damage:
-            raise Broken(self.damage, rule="a damaged database is left as it is", then="sendcat doctor")
-        if self._writer is None:
-            raise Busy("This process only reads; another one leads.", rule="one leader per state folder")
-        return await self._writer.submit(step, urgent=urgent)
+        try:
+            if self.damage:
+                raise Unwritable(self.damage, rule="a damaged database is left as it is", then="sendcat doctor")
+            if self._writer is None:
+                raise Busy("This process only reads; another one leads.", rule="one leader per state folder")
+            return await self._writer.submit(step, urgent=urgent)
+        except Unwritable:
+            self._ring({UNWRITABLE})
+            raise
 
     async def read(self, look: Callable[[Connection], T]) -> T:
         """Run a look on a read-only connection, in one snapshot, beside the writer."""
@@ -132,6 +139,11 @@ class Store:
         return event
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing is read or written any more, since the bot is ending."""
+        return self._closed
+
+    @property
     def waiting(self) -> int:
         """How many steps wait for the writer."""
         return self._writer.waiting if self._writer else 0
@@ -140,7 +152,8 @@ class Store:
         """Admit nothing more, write what waits (for ``timeout_s`` at most), close; safe to call twice."""
         self._closed = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(self._pool.shutdown), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.to_thread(self._pool.shutdown)
         while not self._readers.empty():
             self._readers.get_nowait().close()
         if self._writer is not None:

@@ -42,3 +42,9 @@ def rulings(conn: Connection, limit: int) -> tuple[Ruling, ...]:
         Ruling(seq, at, actor, action, obj or "", outcome or "", str(json.loads(body).get("why") or ""), op)
         for seq, at, actor, action, obj, outcome, body, op in rows.fetchall()
     )
+
+
+def case_of(conn: Connection, decision: str) -> str | None:
+    """The case that a decision was made on, or None."""
+    row = conn.execute("SELECT case_id FROM decisions WHERE id = ?", (decision,)).fetchone()
+    return None if row is None else str(row[0])

@@ -25,12 +25,13 @@ def damage(path: Path, known_epoch: int) -> str | None:
         return None
     try:
         with closing(connection.reader(path)) as conn:
-            return _look(conn, path.name, known_epoch) or checkpoints.damage(conn, path.parent)
+            return look(conn, path.name, known_epoch) or checkpoints.damage(conn, path.parent)
     except sqlite3.DatabaseError as error:
         return f"The database {path.name} is damaged or not a database ({error})."
 
 
-def _look(conn: Connection, name: str, known_epoch: int) -> str | None:
+def look(conn: Connection, name: str, known_epoch: int) -> str | None:
+    """The same of an open database, without its anchors."""
     found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         return f"The database {name} is damaged ({' '.join(str(found).split())})."

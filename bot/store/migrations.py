@@ -79,6 +79,12 @@ def game_days(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def audit_words(db: Database) -> None:
+    """The search finds words whatever their letters, also those of reasons; and how things ended."""
+    for statement in audit_tables.WORDS:
+        db.conn.execute(statement)
+
+
 ALL: tuple[Callable[[Database], None], ...] = (
     first,
     forms,
@@ -90,6 +96,7 @@ ALL: tuple[Callable[[Database], None], ...] = (
     checkpoints,
     audit_search,
     game_days,
+    audit_words,
 )
 """In order, append only."""
 

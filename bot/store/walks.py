@@ -20,6 +20,8 @@ from playbooks.findings import Finding
 
 State = Literal["open", "running", "done", "skipped", "failed", "unclear", "interrupted"]
 ENDED: frozenset[State] = frozenset({"done", "skipped"})
+UNCLEAR_MS = 60_000
+"""An effect whose answer was lost may still be under way for so long (safety.md, R26)."""
 STATES: tuple[State, ...] = get_args(State)
 
 
@@ -122,11 +124,12 @@ def observe(tx: Tx, walk: str, seen: dict[str, Any], before: str | None) -> Walk
     return _known(tx.db, walk)
 
 
-def take(tx: Tx, walk: str, number: int, *, op: str, by: str, again: bool = False) -> Walk:
+def take(tx: Tx, walk: str, number: int, *, op: str, by: str, again: bool = False, effect: bool = False) -> Walk:
     """Begin a step. Raises `Refused` when the walk is over, when it runs, or when somebody has done it already.
 
     ``again`` lets a step that is done be done once more (a read, a retest); one whose outcome is unclear never is,
-    before somebody has looked (safety.md, R26).
+    before somebody has looked (safety.md, R26). ``effect`` says that it changes the deployment: then one that was
+    interrupted is as unclear as one whose answer was lost (R28).
     """
     found = _open(tx, walk)
     step = found.step(number)
@@ -138,10 +141,11 @@ def take(tx: Tx, walk: str, number: int, *, op: str, by: str, again: bool = Fals
             rule="of two people the first one decides",
             then=f"/sendcat walk look {walk}",
         )
-    if step.state == "unclear":
+    if step.state == "unclear" or (effect and step.state == "interrupted"):
+        why = "its answer was lost" if step.state == "unclear" else "it was interrupted"
         raise Refused(
-            f"Nobody knows whether step {number} happened: its answer was lost.",
-            rule="an unclear write is never repeated blindly (R26)",
+            f"Nobody knows whether step {number} happened: {why} {when(step.at_ms or 0)}.",
+            rule=f"an unclear write is never repeated blindly: wait {UNCLEAR_MS // 1000} s, look, then decide (R26)",
             then=f"/sendcat walk look {walk}, then decide",
         )
     _put(tx, walk, number, "running", op=op, by=by)
@@ -156,9 +160,33 @@ def settle(
     return _known(tx.db, walk)
 
 
-def looked(tx: Tx, walk: str) -> None:
-    """Somebody looked: what was unclear may be decided anew."""
-    tx.db.execute("UPDATE walk_steps SET state = 'open' WHERE walk = ? AND state = 'unclear'", (walk,))
+def give_back(tx: Tx, walk: str, before: Taken) -> Walk:
+    """A step that was taken and refused before anything happened stands as it did."""
+    if before.by is None or before.at_ms is None:
+        tx.db.execute("DELETE FROM walk_steps WHERE walk = ? AND number = ?", (walk, before.number))
+    else:
+        state = "running" if before.state == "interrupted" else before.state
+        tx.db.execute(
+            "UPDATE walk_steps SET state = ?, by = ?, at_ms = ?, op = ?, lines = ? WHERE walk = ? AND number = ?",
+            (state, before.by, before.at_ms, before.op, _text(before.lines), walk, before.number),
+        )
+    tx.touch("walks")
+    return _known(tx.db, walk)
+
+
+def looked(tx: Tx, walk: str, shows: Finding) -> None:
+    """Somebody looked: what was unclear or interrupted a minute ago or longer may be decided anew.
+
+    ``shows`` is what the look found; it stands on the step, below what was known when its answer was lost (R26).
+    """
+    known = get(tx.db, walk)
+    for step in known.steps.values() if known is not None else ():
+        if step.state in ("unclear", "interrupted") and tx.now_ms - (step.at_ms or 0) >= UNCLEAR_MS:
+            text = _text((*step.lines, shows))
+            tx.db.execute(
+                "UPDATE walk_steps SET state = 'open', lines = ? WHERE walk = ? AND number = ?",
+                (text, walk, step.number),
+            )
 
 
 def leave(tx: Tx, walk: str, by: str) -> Walk:
@@ -188,7 +216,7 @@ def _known(conn: Connection, walk: str) -> Walk:
 def _put(
     tx: Tx, walk: str, number: int, state: State, *, op: str | None, by: str, lines: Sequence[Finding] = ()
 ) -> None:
-    text = json.dumps([[line.tone, line.text] for line in lines], ensure_ascii=False)
+    text = _text(lines)
     tx.db.execute(
         """
         INSERT INTO walk_steps (walk, number, state, by, at_ms, op, lines) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -199,6 +227,10 @@ def _put(
         (walk, number, state, by, tx.now_ms, op, text),
     )
     tx.touch("walks")
+
+
+def _text(lines: Sequence[Finding]) -> str:
+    return json.dumps([[line.tone, line.text] for line in lines], ensure_ascii=False)
 
 
 def _lines(text: str) -> tuple[Finding, ...]:

@@ -13,9 +13,9 @@ from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from bot.clock import Clock
-from bot.errors import Broken, Busy
+from bot.errors import Busy
 from bot.store import epochs
-from bot.store.connection import explain, is_damage
+from bot.store.connection import Unwritable, explain, is_damage
 from bot.store.tx import Tx
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ class Writer:
         db = self._db
         try:
             if self._damage:
-                raise Broken(self._damage, rule="a damaged database is left as it is", then="sendcat doctor")
+                raise Unwritable(self._damage, rule="a damaged database is left as it is", then="sendcat doctor")
             db.execute("BEGIN IMMEDIATE")
             epochs.check(db, self._epoch)
             for item in items:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -75,4 +76,13 @@ def _final(config: Config, card: Card, data: dict[str, Any], status: int, verdic
         Console(highlight=False).print(render(card, draw))
     else:
         sys.stdout.write(plain(card, draw) + "\n")
+    if not as_json and (report := _report(config, data)) is not None:
+        sys.stdout.write(f"Report: {report}\n")
     sys.stdout.flush()
+
+
+def _report(config: Config, data: dict[str, Any]) -> Path | None:
+    """The report's file: the original's parents look for the first line that begins with ``Report: ``."""
+    name = data.get("artifact")
+    path = (config.artifact_dir / name).absolute() if isinstance(name, str) and name else None
+    return path if path is not None and path.is_file() else None

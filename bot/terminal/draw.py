@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bot.card import SYMBOL, Card, Tone, resolve
 from bot.config import Config
+from bot.forms import as_line
 
 _STYLE = {
     Tone.OK: "green",
@@ -114,7 +115,11 @@ def render(card: Card, draw: Names) -> RenderableType:
         parts += [Text(""), line]
     for link in card.links:
         parts.append(Text(f"{link.label}: {link.url}"))
-    offered = [button.line for button in card.buttons if button.line and not button.decision]
+    offered = [
+        as_line(button.line, button.form) if button.form is not None else button.line
+        for button in card.buttons
+        if button.line and not button.decision
+    ]
     if offered and card.final:
         line = Text("Also: ", style="dim")
         line.append(" · ".join(f"sendcat {line_}" for line_ in dict.fromkeys(offered)), style="dim")

@@ -5,6 +5,7 @@ They need neither bot nor configuration, so that a pipeline can use them on a ma
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bot.catalog import Catalog
@@ -13,6 +14,7 @@ from bot.command import Offline, Outcome
 from bot.config import Config
 from bot.errors import SendcatError
 from bot.pages import read_book
+from bot.terminal.socket import actor_of
 
 
 def carry_out(line: str, catalog: Catalog, config: Config | None, *, practice: Path | None) -> Outcome | None:
@@ -31,5 +33,7 @@ def carry_out(line: str, catalog: Catalog, config: Config | None, *, practice: P
         book=lambda: read_book(catalog.names),
         state_dir=config.state_dir if config is not None else practice,
         now_ms=SystemClock().now_ms(),
+        config=config,
+        account=actor_of(os.getuid()).account,
     )
     return command.offline(plan.args, place)

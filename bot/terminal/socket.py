@@ -14,6 +14,7 @@ import pwd
 import socket
 import struct
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +102,32 @@ class SocketServer:
         try:
             peer = writer.get_extra_info("socket")
             _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            request = json.loads(await asyncio.wait_for(reader.readline(), 10))
+            async with asyncio.timeout(10):
+                request = json.loads(await reader.readline())
             target, as_name = request.get("target"), request.get("as")
             if as_name is not None and not self._practice(target):
                 reply = Reply(card=Card(title="--as works on the practice target only", final=True), exit_status=4)
                 await _send(writer, {"reply": reply.model_dump(mode="json")})
                 return
             ask = ask_of(str(request["line"]), uid, target=target, as_name=as_name)
-            async for message in carry_out(self._desk, ask):
-                await _send(writer, message)
+            gone = asyncio.create_task(reader.read(1))
+            try:
+                async for message in carry_out(self._desk, ask):
+                    if (op := message.get("reply", {}).get("op")) and self._desk.catalog.find(ask.line).attached:
+                        gone.add_done_callback(partial(self._left, op))
+                    await _send(writer, message)
+            finally:
+                gone.cancel()
         except (ConnectionError, TimeoutError, ValueError, KeyError) as error:
             log.info("terminal left", reason=type(error).__name__)
         finally:
             writer.close()
+
+    def _left(self, op: str, gone: asyncio.Task[bytes]) -> None:
+        """The terminal went away: what lives with it ends."""
+        if not gone.cancelled():
+            gone.exception()  # however it went
+            self._desk.world.stops.stop(op, "the terminal, which went away")
 
     def _practice(self, target: str | None) -> bool:
         config = self._desk.world.config

@@ -15,7 +15,8 @@ from playbooks.lines import Line, parse
 def with_variables(line: str, catalog: Catalog, value_of: Callable[[str], str | None], *, target: str | None) -> str:
     """The line with the flags that its command's variables stand for, where the line does not give them itself.
 
-    An address in a variable counts only where no target was named. A line that cannot be read stays as it is.
+    An address in a variable counts only where no target was named: ``--control`` goes before ``--control-url``. A line
+    that cannot be read stays as it is.
     """
     try:
         command, read = catalog.find(line), parse(line)
@@ -23,7 +24,8 @@ def with_variables(line: str, catalog: Catalog, value_of: Callable[[str], str | 
         return line
     found: dict[str, str] = {}
     for flag, names in command.variables.items():
-        if flag in read.flags or (flag == "base-url" and (target or "target" in read.flags)):
+        named = flag.removesuffix("-url") in read.flags
+        if flag in read.flags or named or (flag == "base-url" and (target or "target" in read.flags)):
             continue
         value = next((value for name in names if (value := value_of(name))), None)
         if value is not None:

@@ -21,9 +21,13 @@ async def undoing(hand: Hand, change: Change) -> None:
     """Read; when every value is still ours or back already, record the intent and store what was there before."""
     await hand.began(change, "undo.begin")
     try:
-        seen = _of_undo(change, await hand.stored(change))
-    except Unreachable as error:
+        moved = await hand.elsewhere(change)
+        seen = None if moved else _of_undo(change, await hand.stored(change))
+    except SendcatError as error:
         await _stuck(hand, change, f"The undo waits: {inert(error.what, 200)}")
+        return
+    if seen is None:
+        await _stuck(hand, change, f"Not undone: {moved}. What was stored there belongs to the other one (R25).")
         return
     await hand.began(change, "undo.read")
     if seen.with_fate("a stranger's"):
@@ -118,7 +122,7 @@ async def _close(hand: Hand, change: Change) -> None:
         said = "The effective values could not be read afterwards."
     else:
         values = {step.knob: effective(read.snapshot, knob(step.knob)) for step in change.steps}
-        off = [f"{s.knob} is {values[s.knob]}" for s in change.steps if values[s.knob] != s.before]
+        off = [f"{s.knob} is {inert(values[s.knob], 60)}" for s in change.steps if values[s.knob] != s.before]
         said = f"Effective afterwards: {', '.join(off)}." if off else "The effective values are as before again."
     await hand.move(change, "undone", note=f"{change.note} {said}".strip())
     await hand.began(change, "undo.done")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bot.card import Button, Card, Cell, Confirm, Field, Form, Step, Table, Tone, stop_button, when
-from bot.card import who as mention
+import shlex
+
+from bot.card import Button, Card, Cell, Confirm, Step, Table, Tone, stop_button, when
 from bot.redact import inert
-from bot.store.changes import BEFORE_WRITE, By, Change, State
+from bot.store.changes import BEFORE_WRITE, Change, State
+from bot.tuning.proposal import by, context, proposal_card, why
 from bot.views import number
-from playbooks.knobs import all_knobs
-from playbooks.steps import Family, family
+from playbooks.tuning import Standing, legal, line_of
+from playbooks.tuning import Step as Tuned
 from slo.retest import Answer, Compared
 
 _ANSWER_TONES = {
@@ -17,6 +19,7 @@ _ANSWER_TONES = {
     Answer.WORSE: Tone.BAD,
     Answer.INCOMPLETE: Tone.UNKNOWN,
 }
+ROWS = 8
 _COURSE: tuple[tuple[str, tuple[State, ...]], ...] = (
     ("Before: quick drill and snapshot", ("approved",)),
     ("Write, and read back", ("taken", "intent", "ambiguous")),
@@ -30,7 +33,7 @@ def change_card(change: Change) -> Card:
     """How a change stands: verdict first, then both columns, then what to press."""
     match change.state:
         case "proposed":
-            card = _proposal(change)
+            card = proposal_card(change)
         case "approved" | "taken" | "intent" | "ambiguous" | "written" | "confirmed" | "settling" | "retested":
             card = _running(change)
         case "undoing" | "reverting" | "doubtful":
@@ -44,115 +47,6 @@ def change_card(change: Change) -> Card:
         case _:
             card = _ended_before(change)
     return card
-
-
-def by(who: By | None) -> str:
-    """A person in a text; the bot names itself."""
-    return "the bot" if who is None or who.door == "system" else mention(who.account)
-
-
-def _context(change: Change) -> str:
-    parts = [f"{change.target}", f"proposed by {by(change.proposer)} {when(change.created_ms)}"]
-    if change.approver is not None and change.approved_ms is not None:
-        how = f"on {change.break_glass} (break-glass)" if change.break_glass else "approved"
-        parts.append(f"{how} by {by(change.approver)} {when(change.approved_ms)}")
-    return " · ".join([*parts, f"change {change.id}"])
-
-
-def _proposal(change: Change) -> Card:
-    needs = "; ".join(change.second)
-    sections = [f"*Why:* {inert(change.why, 300)}"] if change.why else []
-    sections.append(
-        "*Checks:* ✅ one change set at a time · ✅ cool-downs and concurrency first · ✅ no protection switched off"
-    )
-    sections += [f"• {inert(note, 300)}" for note in change.notes[:4]]
-    if needs:
-        sections.append(f"*Needs another person in any case:* {inert(needs, 400)}")
-    back = ", ".join(f"{s.knob} {s.stored if s.stored is not None else 'unset'}" for s in change.steps)
-    sections.append(f"*Undo:* back to {inert(back, 300)}, same place, no approval needed")
-    return Card(
-        title=f"Tuning proposal {change.id}{_playbooks(change)} · {change.target}",
-        tone=Tone.WARN,
-        context=_context(change),
-        table=_steps_table(change),
-        sections=tuple(sections),
-        next=f"another responder presses Approve until {when(change.expires_ms)}; nothing is changed before",
-        buttons=(
-            Button(
-                label="Approve",
-                line=f"tune approve {change.id}",
-                name="tuning.approve",
-                style="primary",
-                decision=True,
-                expires_ms=change.expires_ms,
-                confirm=Confirm(
-                    title=f"Apply {change.id} to {change.target}?",
-                    text="\n".join(f"{s.knob}: {s.change}" for s in change.steps)[:280],
-                    yes="Approve",
-                ),
-            ),
-            Button(
-                label="Change value…",
-                line=f"tune --replace={change.id}",
-                name="tuning.replace",
-                form=_value_form(change),
-            ),
-            Button(
-                label="Withdraw",
-                line=f"tune reject {change.id}",
-                name="tuning.reject",
-                style="danger",
-                confirm=Confirm(title=f"Withdraw {change.id}?", text="Nothing has been changed yet.", yes="Withdraw"),
-            ),
-        ),
-        footer="needs 1 other person · runbook, tuning rules",
-    )
-
-
-def _playbooks(change: Change) -> str:
-    """The playbooks that name every one of these knobs, such as `` · playbook C``."""
-    named = [set(all_knobs()[step.knob].playbooks) for step in change.steps]
-    common = sorted(set.intersection(*named))
-    return f" · playbook {common[0]}" if len(common) == 1 else ""
-
-
-def _value_form(change: Change) -> Form:
-    return Form(
-        title=f"Change {change.id}"[:24],
-        fields=(
-            Field(
-                flag="set",
-                label="Knobs and values",
-                value=" ".join(f"{s.knob}={s.text}" for s in change.steps),
-                hint="KNOB=14, KNOB=+20%, several with blanks between",
-            ),
-            Field(flag="why", label="Why", kind="long", value=change.why, optional=True),
-        ),
-        submit="Propose",
-        note=f"Withdraws {change.id} and proposes this in its place.",
-    )
-
-
-def _steps_table(change: Change) -> Table:
-    rows = tuple(
-        (
-            Cell(text=s.knob),
-            Cell(text=inert(s.stored if s.stored is not None else "unset", 40)),
-            Cell(text=inert(s.text, 40)),
-            Cell(text=inert(s.change, 60)),
-            Cell(text=f"{_limit(s.knob)}{' · ' + s.drift if s.drift else ''}"),
-        )
-        for s in change.steps
-    )
-    return Table(columns=("Knob", "Stored now", "Stored after", "Effective", "Limit"), rows=rows)
-
-
-def _limit(name: str) -> str:
-    knob = all_knobs()[name]
-    if knob.type != "int":
-        return "a switch"
-    pct = {Family.RATE_LIMIT: 25, Family.COOLDOWN: 50}.get(family(knob), 20)
-    return f"±{pct}% a change"
 
 
 def _running(change: Change) -> Card:
@@ -170,13 +64,17 @@ def _running(change: Change) -> Card:
     return Card(
         title=title,
         tone=Tone.UNKNOWN if change.state == "ambiguous" else Tone.RUNNING,
-        context=_context(change),
+        context=context(change),
         lead=_words(change),
         steps=tuple(steps),
-        sections=(inert(change.note, 500),) if change.note else (),
+        sections=_notes(change),
         buttons=tuple(buttons),
         footer=_evidence(change),
     )
+
+
+def _notes(change: Change) -> tuple[str, ...]:
+    return tuple(filter(None, (why(change), change.note)))
 
 
 def _detail(change: Change) -> str:
@@ -200,11 +98,15 @@ def _kept(change: Change) -> Card:
         Answer.WORSE: f"KEPT although WORSE: {_plain(change)}",
         Answer.INCOMPLETE: f"APPLIED, retest INCOMPLETE: {_plain(change)}",
     }[verdict]
+    if change.retest is None:
+        title = f"LEFT AS IT IS by a person: {change.id}"
     tone = {Answer.WORSE: Tone.BAD, Answer.INCOMPLETE: Tone.UNKNOWN}.get(verdict, Tone.OK)
     buttons = [_undo_button(change)]
     if verdict is Answer.INCOMPLETE:
         again = Button(label="Retest", line=f"tune retest {change.id}", name="tuning.retest", style="primary")
         buttons.insert(0, again)
+    elif verdict is Answer.SAME and (further := _further(change)) is not None:
+        buttons.append(further)
     nexts = {
         Answer.BETTER: "SLO baseline or runbook thresholds tuned? Add it to the post-incident checklist.",
         Answer.SAME: "It did no harm and showed no help; the next step of this knob is permitted.",
@@ -212,15 +114,32 @@ def _kept(change: Change) -> Card:
     return Card(
         title=title[:140],
         tone=tone,
-        context=_context(change),
+        context=context(change),
         lead=inert(change.retest.reason if change.retest else "", 300),
         table=_retest_table(change),
-        sections=(inert(change.note, 500),) if change.note else (),
+        sections=_notes(change),
         next=nexts.get(verdict, f"/sendcat tune retest {change.id}, or undo it"),
         buttons=tuple(buttons),
         footer=_evidence(change),
         final=True,
     )
+
+
+def _further(change: Change) -> Button | None:
+    """The next lawful step the same way; None where there is none, or where a switch is among the knobs."""
+    texts: dict[str, str] = {}
+    for step in change.steps:
+        reach = legal(step.knob, Standing(step.text, step.after, step.day_ago))
+        if reach is None or not isinstance(step.before, int) or not isinstance(step.after, int):
+            return None
+        end = reach.high if step.after > step.before else reach.low
+        if end == reach.old or step.after == step.before:
+            return None
+        texts[step.knob] = str(end)
+    if len(texts) > 2:
+        return None
+    words = ", ".join(f"{name} {text}" for name, text in texts.items())
+    return Button(label=f"Propose {words}"[:75], line=line_of(texts), name="tuning.further")
 
 
 def _undoing(change: Change) -> Card:
@@ -229,10 +148,10 @@ def _undoing(change: Change) -> Card:
     return Card(
         title=(f"REGRESSION, undoing {change.id}" if worse else f"Undoing {change.id}"),
         tone=Tone.BAD if worse else Tone.RUNNING,
-        context=_context(change),
+        context=context(change),
         lead=inert(reason, 300),
         table=_retest_table(change),
-        sections=(inert(change.note, 500),) if change.note else (),
+        sections=_notes(change),
         next=f"looked at again {when(change.due_ms)}" if change.state == "doubtful" and change.due_ms else "",
         footer=_evidence(change),
     )
@@ -245,25 +164,22 @@ def _undone(change: Change) -> Card:
     return Card(
         title=f"{word}: {_plain(change)}"[:140],
         tone=Tone.BAD if worse else Tone.WARN,
-        context=_context(change),
+        context=context(change),
         lead=f"Stored again: {back}. Undone by {by(change.undo_by)}: {inert(change.undo_why or '', 300)}",
         table=_retest_table(change),
-        sections=(inert(change.note, 500),) if change.note else (),
+        sections=_notes(change),
         footer=_evidence(change),
         final=True,
     )
 
 
 def _unknown(change: Change) -> Card:
-    commands = "\n".join(
-        f"npx convex env set {s.knob} '{s.stored}'" if s.stored is not None else f"npx convex env remove {s.knob}"
-        for s in change.steps
-    )
+    commands = "\n".join(_by_hand(step) for step in change.steps)
     return Card(
         title=f"UNKNOWN: {change.id} needs a person",
         tone=Tone.UNKNOWN,
-        context=_context(change),
-        lead=inert(change.note, 600) or "What became of the write is not known.",
+        context=context(change),
+        lead=change.note or "What became of the write is not known.",
         sections=(
             f"*Owner:* {by(change.proposer)}. Looked at again {when(change.due_ms or change.updated_ms)}. "
             "Nothing was overwritten (R25).",
@@ -274,6 +190,15 @@ def _unknown(change: Change) -> Card:
         buttons=(_undo_button(change),),
         footer=_evidence(change),
     )
+
+
+def _by_hand(step: Tuned) -> str:
+    """The command that stores again what was there; a text that somebody stored is quoted, for people copy this."""
+    if step.stored is None:
+        return f"npx convex env remove {step.knob}"
+    if len(step.stored) > 200 or not (step.stored.isascii() and step.stored.isprintable()):
+        return f"# {step.knob} held a text that is not to be typed; /sendcat undo stores it again exactly"
+    return f"npx convex env set {step.knob} {shlex.quote(step.stored)}"
 
 
 def _ended_before(change: Change) -> Card:
@@ -287,8 +212,9 @@ def _ended_before(change: Change) -> Card:
     return Card(
         title=title,
         tone=Tone.REFUSED if change.state in ("void", "failed") else Tone.PLAIN,
-        context=_context(change),
-        lead=f"Nothing was changed. {inert(change.note, 500)}".strip(),
+        context=context(change),
+        lead=f"Nothing was changed. {change.note}".strip(),
+        sections=tuple(filter(None, [why(change)])),
         next=f"propose it again from what is there now: /sendcat {inert(line, 200)}",
         buttons=(Button(label="Propose again", line=line, name="tuning.again"),),
         footer=_evidence(change),
@@ -309,7 +235,7 @@ def _undo_button(change: Change) -> Button:
 
 
 def _plain(change: Change) -> str:
-    return ", ".join(f"{s.knob} {s.change}" for s in change.steps)
+    return ", ".join(f"{s.knob} {inert(s.change, 60)}" for s in change.steps)
 
 
 def _retest_table(change: Change) -> Table | None:
@@ -317,9 +243,12 @@ def _retest_table(change: Change) -> Table | None:
         return None
     moved = [line for line in change.retest.lines if line.answer is not Answer.SAME]
     usual = [line for line in change.retest.lines if line.answer is Answer.SAME]
-    usual.sort(key=lambda line: line.scope != "snapshot")
-    rows = tuple(_row(line) for line in [*moved, *usual][:8])
-    return Table(columns=("Check", "Before", "After", "Says"), rows=rows) if rows else None
+    usual.sort(key=lambda line: (line.scope != "snapshot", line.scope != "/api/chat"))
+    lines = [*moved, *usual]
+    rows = tuple(_row(line) for line in lines[:ROWS])
+    caption = f"{len(rows)} of {len(lines)} lines: what moved first; all of them are in the evidence"
+    columns = ("Check", "Before", "After", "Says")
+    return Table(columns=columns, rows=rows, caption=caption if len(lines) > ROWS else "") if rows else None
 
 
 def _row(line: Compared) -> tuple[Cell, ...]:
@@ -336,5 +265,6 @@ def _evidence(change: Change) -> str:
     parts = []
     for side, taken in (("before", change.before), ("after", change.after)):
         if taken is not None:
-            parts.append(f"{side} `{taken.snapshot}`")
+            drill = f" and `{taken.drill}`" if taken.drill else ""
+            parts.append(f"{side} `{taken.snapshot}`{drill}")
     return " · ".join(parts)

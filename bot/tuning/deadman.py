@@ -8,8 +8,8 @@ from bot.redact import inert
 from bot.store import changes, offers, ops, outbox
 from bot.store.changes import AT_WORK, Change
 from bot.store.tx import Tx
-from bot.tuning.cards import by
 from bot.tuning.hand import channel_of
+from bot.tuning.proposal import by
 from bot.tuning.wishes import expire
 
 OVERDUE_MS = 15 * 60_000
@@ -52,7 +52,7 @@ def _raise(tx: Tx, config: Config, change: Change) -> None:
         title=f"OVERDUE: {change.id} has no finished retest",
         tone=Tone.WARN,
         context=f"{change.target} · {people} · sent {when(change.sent_ms or change.created_ms)}",
-        lead=f"{inert(change.words, 300)} is {change.state}. {inert(change.note, 300)}",
+        lead=f"{inert(change.words, 300)} is {change.state}. {change.note[:300]}",
         next=f"/sendcat tune show {change.id}; undo it if nobody knows",
         buttons=(
             Button(label="Undo", line=f"undo {change.id}", name="tuning.undo"),

@@ -15,7 +15,7 @@ from bot.store.changes import Change
 from bot.tuning import identity
 from playbooks.capacity import capacity_notes
 from playbooks.judges.b_circuit import PRIMARY, SECONDARY
-from playbooks.knobs import Knob, UnknownKnob, Value, effective
+from playbooks.knobs import Knob, UnknownKnob, Value, effective, knob
 from playbooks.steps import Family, family
 from playbooks.tuning import ChangeSet, RuleBroken, Standing, WishError, involved, propose
 from playbooks.wishes import Wish, parse_wishes
@@ -45,7 +45,7 @@ def wishes_of(words: tuple[str, ...]) -> tuple[Wish, ...]:
     except UnknownKnob as error:
         rest = " ".join(words[1:])
         then = f"/sendcat tune {error.near} {rest}".strip() if error.near and len(words) <= 2 else "/sendcat knobs"
-        raise Unknown(f"There is {error.what}.", then=then) from None
+        raise Unknown(f"There is {error.what.rstrip('?')}{'?' if error.near else '.'}", then=then) from None
     except WishError as error:
         raise Unknown(error.what, then=_typed(error.then)) from None
 
@@ -104,6 +104,14 @@ async def _day_ago(run: Run, one: Knob) -> Value | None:
     return next((step.before for step in change.steps if step.knob == one.name), None) if change else None
 
 
+async def moved_since_yesterday(run: Run) -> dict[str, Value]:
+    """The effective values 24 h ago of the knobs that a change of ours has moved since (R23)."""
+    since, name = run.world.clock.now_ms() - DAY_MS, run.target.name
+    touched = await run.world.store.read(partial(changes.knobs_since, target=name, since_ms=since))
+    found = {one: await _day_ago(run, knob(one)) for one in touched}
+    return {one: value for one, value in found.items() if value is not None}
+
+
 async def _call_ms(run: Run, one: Knob, now: Snapshot) -> int | None:
     """How long the calls behind a chat lease take: observed to the first token, else what their time-out allows.
 
@@ -123,8 +131,6 @@ async def _call_ms(run: Run, one: Knob, now: Snapshot) -> int | None:
 
 
 def _gentle(name: str) -> bool:
-    from playbooks.knobs import knob
-
     one = knob(name)
     return one.type == "int" and family(one) in (Family.COOLDOWN, Family.CONCURRENCY)
 

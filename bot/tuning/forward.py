@@ -173,7 +173,7 @@ async def retested(hand: Hand, change: Change) -> None:
     """Kept, or undone by itself when it got worse."""
     assert change.retest is not None
     if change.verdict is Answer.WORSE:
-        why = f"worse than before: {change.retest.reason}"
+        why = f"worse than before: {inert(change.retest.reason, 300)}"
         await hand.move(change, "undoing", undo_by=BOT, undo_why=why, tell=f"REGRESSION of {change.id}: {why}")
     elif change.verdict is Answer.INCOMPLETE:
         tell = f"The retest of {change.id} is INCOMPLETE ({inert(change.retest.reason, 200)}): it is kept, look at it."
@@ -210,7 +210,7 @@ def _authority(change: Change) -> str:
 
 def _unconfirmed(change: Change, now: Snapshot) -> str:
     wrong = [
-        f"{step.knob} is {effective(now, knob(step.knob))}, not {step.after}"
+        f"{step.knob} is {inert(effective(now, knob(step.knob)), 60)}, not {inert(step.after, 60)}"
         for step in change.steps
         if effective(now, knob(step.knob)) != step.after
     ]

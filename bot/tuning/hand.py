@@ -12,6 +12,7 @@ from bot.authority import LOCAL, TABLE, resolve
 from bot.card import Card
 from bot.config import Config, Target
 from bot.measure import Drilled
+from bot.redact import inert
 from bot.run import Run, card_key, put_card
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
@@ -19,9 +20,9 @@ from bot.store import changes, grants, offers, ops, outbox, pauses
 from bot.store.changes import BOT, By, Change, State
 from bot.store.tx import Tx
 from bot.tuning import identity
-from bot.tuning.cards import by as named
 from bot.tuning.cards import change_card
 from bot.tuning.failpoints import Seams
+from bot.tuning.proposal import by as named
 from bot.world import World
 from playbooks.knobs import effective, knob
 from slo.snapshot import Snapshot
@@ -107,7 +108,7 @@ class Hand:
         the approval or the break-glass holds, the deployment, and the rules it was approved under.
         """
         if pause := await self.world.store.read(pauses.paused):
-            return "void", f"everything is paused ({pause.why or 'no reason given'}); approve it anew afterwards"
+            return "void", f"everything is paused ({pause.why or 'no reason given'}); propose it anew afterwards"
         if halted := self.brake(change).look():
             return "rejected", halted.detail
         if self.now_ms > change.expires_ms:
@@ -117,24 +118,34 @@ class Hand:
             grant = await self.world.store.read(lambda conn: grants.get(conn, grant_id))
             if grant is None or self.now_ms > grant.until_ms:
                 return "expired", f"break-glass {grant_id} has lapsed"
-        elif not await self._may_still_approve(change):
-            return "void", "who approved it may not approve changes any more"
+        if not await self._may_still_approve(change):
+            return "void", "who approved it may not approve it any more"
         if identity.policy() != change.policy:
             return "void", "the tuning rules or the baseline have changed since it was proposed"
+        moved = await self.elsewhere(change)
+        return ("void", moved) if moved else None
+
+    async def elsewhere(self, change: Change) -> str:
+        """Why this change's target is not the deployment that it was made for; empty when it is (R10, R25)."""
         if change.target not in self.world.config.target:
-            return "void", f"the target {change.target} is not configured any more"
-        deployment = await identity.deployment(self.convex(change), self.target(change))
-        if deployment != change.deployment:
-            return "void", f"{change.target} is another deployment now: {deployment}, not {change.deployment}"
-        return None
+            return f"the target {change.target} is not configured any more"
+        found = await identity.deployment(self.convex(change), self.target(change))
+        if found == change.deployment:
+            return ""
+        return f"{change.target} is another deployment now: {inert(found)}, not {inert(change.deployment)}"
 
     async def _may_still_approve(self, change: Change) -> bool:
-        """Authority counts at the moment of the effect (R9); what Slack cannot say now was said at the approval."""
-        approver = change.approver
+        """Authority counts at the moment of the effect (R9); what Slack cannot say now was said at the approval.
+
+        Four eyes too: the configuration may have learned meanwhile that both accounts belong to one human (R10).
+        """
+        approver, alone = change.approver, change.break_glass is not None
         assert approver is not None
         standing = LOCAL if approver.door != "slack" else await self.world.directory.standing(approver.account)
         who = resolve(self.world.config, approver.actor, standing)
-        return not standing.known or bool(who.roles & TABLE["tune.approve"].roles)
+        if not alone and who.same_human(resolve(self.world.config, change.proposer.actor, LOCAL)):
+            return False
+        return not standing.known or bool(who.roles & TABLE["break-glass" if alone else "tune.approve"].roles)
 
     async def anchored(self, change: Change, *, must: bool = True) -> None:
         """Anchor the audit trail with this intent in it, before the write (R40); raises `Broken` where it must be."""
@@ -153,12 +164,13 @@ def drifted(change: Change, stored: Mapping[str, str], now: Snapshot) -> str:
             return f"{step.knob} is stored as {_said(text)}, not {_said(step.stored)} as when this was proposed"
         value = effective(now, knob(step.knob))
         if value != step.before:
-            return f"the effective {step.knob} is {value}, not {step.before} as when this was proposed"
+            shown = inert(value, 60)
+            return f"the effective {step.knob} is {shown}, not {inert(step.before, 60)} as when this was proposed"
     return ""
 
 
 def _said(text: str | None) -> str:
-    return "unset" if text is None else repr(text[:60])
+    return "unset" if text is None else inert(repr(text[:60]), 80)
 
 
 def channel_of(config: Config) -> str | None:

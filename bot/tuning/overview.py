@@ -9,8 +9,8 @@ from bot.card import Card, Cell, Table, Tone, when
 from bot.redact import inert
 from bot.store.changes import Change
 from bot.store.grants import Grant
-from bot.tuning.cards import by
-from playbooks.knobs import Knob, KnobType, all_knobs, effective
+from bot.tuning.proposal import by
+from playbooks.knobs import Knob, KnobType, Value, all_knobs, effective, parse_value
 from playbooks.tuning import Standing, fixed, legal, rejected, shown
 from slo.snapshot import Snapshot
 
@@ -25,6 +25,7 @@ _TONES = {
 
 
 def overview_card(
+    held: Change | None,
     recent: Sequence[Change],
     stored: Mapping[str, str],
     now: Snapshot,
@@ -34,7 +35,6 @@ def overview_card(
     context: str,
 ) -> tuple[Card, dict[str, Any]]:
     """The card of ``tune`` alone, and its data."""
-    held = next((change for change in recent if change.open), None)
     off = off_default(stored, now)
     bad = [one for one in all_knobs().values() if rejected(one, stored.get(one.name))]
     sections = []
@@ -43,13 +43,17 @@ def overview_card(
     if bad:
         lines = [
             f"• `{one.name}` holds {inert(repr(stored[one.name][:40]), 60)}, so {_value(one, now)} is in force"
+            f"{_mend(one, now)}"
             for one in bad
         ]
         sections.append("🔴 *Stored, but rejected by Sendcat:*\n" + "\n".join(lines[:8]))
+    same = [one.name for one in all_knobs().values() if redundant(one, stored.get(one.name))]
     if off:
         lines = [f"• `{name}` {value} (default {default})" for name, value, default in off]
         more = f"\n… and {len(lines) - 12} more: /sendcat knobs" if len(lines) > 12 else ""
         sections.append("*Off their default:*\n" + "\n".join(lines[:12]) + more)
+    if same:
+        sections.append(f"*Stored, but no more than the default:* {', '.join(f'`{name}`' for name in same[:12])}")
     if unreviewed:
         lines = [f"• {grant.id} for {grant.change}, by {by(grant.by)} {when(grant.at_ms)}" for grant in unreviewed]
         sections.append("*Break-glass to review:*\n" + "\n".join(lines[:5]))
@@ -80,6 +84,7 @@ def overview_card(
         "recent": [{"change": c.id, "line": c.line, "state": c.state, "verdict": c.verdict} for c in recent],
         "offDefault": [{"knob": name, "value": value, "default": default} for name, value, default in off],
         "rejected": [one.name for one in bad],
+        "redundant": same,
         "unreviewed": [grant.id for grant in unreviewed],
     }
     return card, data
@@ -99,11 +104,19 @@ def off_default(stored: Mapping[str, str], now: Snapshot) -> list[tuple[str, str
 
 
 def knobs_card(
-    family: str | None, stored: Mapping[str, str], now: Snapshot, *, context: str
+    family: str | None,
+    stored: Mapping[str, str],
+    now: Snapshot,
+    day_ago: Mapping[str, Value],
+    *,
+    context: str,
 ) -> tuple[Card, dict[str, Any]]:
-    """The knobs of a family (or a summary of all) with effective value, range, playbooks and what is legal now."""
+    """The knobs of a family (or of all) with effective value, range, playbooks and what is legal now.
+
+    ``day_ago`` has the effective values 24 h ago of those that moved since, from which creep counts (R23).
+    """
     chosen = [one for one in all_knobs().values() if family in (None, one.family)]
-    listed = [_listing(one, stored, now) for one in chosen]
+    listed = [_listing(one, stored, now, day_ago.get(one.name)) for one in chosen]
     rows = tuple(
         (
             Cell(text=row["knob"]),
@@ -126,9 +139,9 @@ def knobs_card(
     return card, {"knobs": listed}
 
 
-def _listing(one: Knob, stored: Mapping[str, str], now: Snapshot) -> dict[str, Any]:
+def _listing(one: Knob, stored: Mapping[str, str], now: Snapshot, day_ago: Value | None) -> dict[str, Any]:
     value, text = effective(now, one), stored.get(one.name)
-    bounds = legal(one.name, Standing(text, value))
+    bounds = legal(one.name, Standing(text, value, day_ago))
     span = f"{one.minimum}–{one.maximum}" if one.type is KnobType.INT else " / ".join(one.choices) or one.type.value
     step = f"{bounds.low}–{bounds.high}" if bounds else ("no" if fixed(one) else "a switch")
     return {
@@ -147,6 +160,23 @@ def _listing(one: Knob, stored: Mapping[str, str], now: Snapshot) -> dict[str, A
         "legal": step,
         "playbooks": " ".join(one.playbooks),
     }
+
+
+def redundant(one: Knob, text: str | None) -> bool:
+    """Whether a stored text says no more than the default: it is taken, and nothing is tuned (contract, knobs)."""
+    return text is not None and text != "" and not one.secret and one.accepts(text) and _same(one, text)
+
+
+def _same(one: Knob, text: str) -> bool:
+    return parse_value(one, text) == one.shown(one.default)
+
+
+def _mend(one: Knob, now: Snapshot) -> str:
+    """The line that stores plainly what is in force, where a change may do that."""
+    value = effective(now, one)
+    if value is None or fixed(one) or one.type is not KnobType.INT:
+        return ""
+    return f"; `/sendcat tune {one.name} {shown(value)}` stores that"
 
 
 def _value(one: Knob, now: Snapshot) -> str:

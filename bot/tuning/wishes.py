@@ -66,7 +66,7 @@ def propose(tx: Tx, config: Config, draft: Draft, *, op: str, who: Who, target: 
         deployment=draft.deployment,
         policy=draft.policy,
         expires_ms=tx.now_ms + OPEN_MS,
-        notes=(*draft.notes, f"Computed from {draft.looked.artifact}; a newer one is taken before the write."),
+        notes=(*draft.notes, f"Computed from `{draft.looked.artifact}`; a newer snapshot is taken before the write."),
     )
 
 
@@ -86,7 +86,9 @@ def approve(tx: Tx, config: Config, change_id: str, *, who: Who) -> Change:
         raise Refused(
             f"You proposed {change.id} yourself: another responder approves it. Nothing was changed.",
             rule="the requester never approves (R10)",
-            then=f'alone on call? /sendcat break-glass {change.id} --why="..."',
+            then="ask in this channel: it needs a second person in any case"
+            if change.second
+            else f'alone on call? /sendcat break-glass {change.id} --why="..."',
         )
     moved = changes.move(
         tx,
@@ -141,7 +143,7 @@ def break_glass(tx: Tx, config: Config, change_id: str, *, who: Who, why: str, o
 def withdraw(tx: Tx, config: Config, change_id: str, *, who: Who, why: str = "") -> Change:
     """Take a change back before anything was written; anyone who may propose may do it."""
     change = find(tx, change_id)
-    note = f"By {who.person or 'somebody'}{': ' + why.strip() if why.strip() else ''}."
+    note = f"By {who.person or 'somebody'}{': ' + inert(why.strip(), 300) if why.strip() else ''}."
     moved = changes.move(tx, change.id, "rejected", by=by_of(who), frm=BEFORE_WRITE, why=why or None, note=note)
     close_offers(tx, moved)
     draw(tx, config, moved)
@@ -152,6 +154,8 @@ def retest(tx: Tx, config: Config, change_id: str, *, who: Who) -> Change:
     """Judge a kept change once more. It takes the target's lock again, so nothing else may be open."""
     change = find(tx, change_id)
     _free(tx, change)
+    if change.state == "kept":
+        _newest(tx, change, "only the newest change of a knob can be judged, and undone (R25)", "tune retest")
     moved = changes.move(tx, change.id, "settling", by=by_of(who), frm=("kept",), due_ms=tx.now_ms)
     draw(tx, config, moved)
     return moved
@@ -166,7 +170,7 @@ def keep(tx: Tx, config: Config, change_id: str, *, who: Who, why: str) -> Chang
             rule="an unknown change is closed by a person, with a reason (R26)",
             then=f'/sendcat tune keep {change.id} --why="..."',
         )
-    note = f"{change.note} Left as it is by {who.person or 'somebody'}: {why.strip()}".strip()
+    note = f"{change.note} Left as it is by {who.person or 'somebody'}: {inert(why.strip(), 300)}".strip()
     moved = changes.move(tx, change.id, "kept", by=by_of(who), frm=("unknown",), why=why.strip(), note=note)
     draw(tx, config, moved)
     return moved
@@ -191,14 +195,7 @@ def undo(
         )
     if change.state == "kept":
         _make_way(tx, config, change, who)
-        for step in change.steps:
-            newer = changes.last_of(tx.db, change.target, step.knob)
-            if newer is not None and newer.id != change.id:
-                raise Refused(
-                    f"{newer.id} has changed {step.knob} since.",
-                    rule="changes are undone in the reverse of their order (R25)",
-                    then=f"/sendcat undo {newer.id}",
-                )
+        _newest(tx, change, "changes are undone in the reverse of their order (R25)", "undo")
     moved = changes.move(
         tx,
         change.id,
@@ -231,6 +228,16 @@ def _approvable(tx: Tx, change: Change) -> None:
             rule="decisions expire (R11)",
             then=f"/sendcat {change.line}",
         )
+
+
+def _newest(tx: Tx, change: Change, rule: str, instead: str) -> None:
+    """Raise `Refused` when a later change of ours, not undone, has moved one of its knobs."""
+    for step in change.steps:
+        newer = changes.last_of(tx.db, change.target, step.knob)
+        if newer is not None and newer.id != change.id:
+            raise Refused(
+                f"{newer.id} has changed {step.knob} since.", rule=rule, then=f"/sendcat {instead} {newer.id}"
+            )
 
 
 def _free(tx: Tx, change: Change) -> None:

@@ -49,13 +49,25 @@ def _verdict(run: Run, artifact: Artifact) -> str:
     report = content(run, artifact)
     if report is None:
         return "its file is gone or damaged"
+    decision = report.get("decision")
+    if isinstance(decision, dict) and "activateMultiRegionProgram" in decision:
+        return _region(report, decision["activateMultiRegionProgram"] is True)
     honest = report.get("honest")
     word = honest.get("verdict") if isinstance(honest, dict) else None
     if isinstance(word, str):
         return inert(word, 20)
-    if "activateMultiRegionProgram" in report:
-        return f"activateMultiRegionProgram={str(report['activateMultiRegionProgram'] is True).lower()}"
     for key in ("passed", "pass", "allPassed"):
         if isinstance(report.get(key), bool):
             return "PASS" if report[key] else "FAIL"
     return "without a verdict"
+
+
+def _region(report: dict[str, Any], theirs: bool) -> str:
+    """Ours decides; the original's own field beside it, in the page's words."""
+    honest = report.get("honest")
+    ours = honest.get("verdict") if isinstance(honest, dict) else None
+    word = {"FAIL": "TRIGGERED", "PASS": "NOT_TRIGGERED", "INCOMPLETE": "INCOMPLETE"}.get(str(ours), "")
+    said = f"activateMultiRegionProgram={str(theirs).lower()}"
+    streams = report.get("expectedPeakStreams")
+    forecast = f" at {streams:,} streams" if isinstance(streams, int) and streams else ""
+    return f"{word or ('TRIGGERED' if theirs else 'NOT_TRIGGERED')}{forecast}, the original's {said}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
-from bot.card import SYMBOL, Button, Card, Confirm, Fact, Field, Form, Step, Tone, stop_button, when, who
+from bot.card import SYMBOL, Button, Card, Confirm, Field, Form, Step, Tone, stop_button, when, who
 from bot.store.walks import ENDED, Taken, Walk
 from playbooks.findings import Finding
 from playbooks.page import Page, StepKind
@@ -43,14 +43,13 @@ def card(walk: Walk, page: Page) -> Card:
     buttons = tuple(_buttons(walk, page, here)) if walk.ended_ms is None else ()
     sections = [*_readings(seen), *_evidence(walk, page, seen, here)]
     if here is not None and walk.ended_ms is None:
-        sections.append(_now(here))
+        sections.append(_now(walk, here, seen))
     return Card(
         title=f"Playbook {page.letter} {word}: {page.title}"[:140],
         tone=tone,
         context=f"walk {walk.id} · {walk.target} · started by {who(walk.by)} {when(walk.started_ms)}",
         lead=str(seen.get("why", "Reading the deployment.")),
         steps=tuple(_row(walk, action, seen) for action in page.steps),
-        facts=tuple(Fact(label=label, value=value) for label, value in seen.get("figures", ())),
         sections=tuple(sections),
         next=_then(walk, here),
         buttons=buttons,
@@ -65,9 +64,14 @@ def lines_of(seen: dict[str, Any], number: int) -> tuple[Finding, ...]:
 
 
 def _next(walk: Walk, page: Page) -> Action | None:
-    """The first action that a person still has to do something about."""
-    waiting = (a for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state not in ENDED)
-    return next(waiting, None)
+    """The first action that a person still has to do something about, and against which nothing speaks."""
+    against = walk.seen.get("not_now", {})
+    waiting = [a for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state not in ENDED]
+    if walk.seen.get("state") == "fired" and not any(taken.state == "done" for taken in walk.steps.values()):
+        waiting = [
+            a for a in waiting if a.kind is not StepKind.RETEST
+        ]  # nothing was done yet that a retest could judge
+    return next((a for a in waiting if str(a.number) not in against or walk.step(a.number).state != "open"), None)
 
 
 def _row(walk: Walk, action: Action, seen: dict[str, Any]) -> Step:
@@ -78,9 +82,12 @@ def _row(walk: Walk, action: Action, seen: dict[str, Any]) -> Step:
         if not found:
             return Step(label=label, tone=Tone.PLAIN)
         worst = min((finding.tone for finding in found), key=WORST.index)
-        return Step(label=label, tone=TONES[worst] if worst != "plain" else Tone.OK)
+        return Step(
+            label=label, tone=TONES[worst] if worst != "plain" else Tone.OK, detail=f"· {_worst(found)[0].text}"
+        )
     if taken.state == "open":
-        return Step(label=label)
+        reason = seen.get("not_now", {}).get(str(action.number), "")
+        return Step(label=label, detail=f"· not now: {reason}" if reason else "")
     return Step(label=label, tone=_STATES[taken.state], detail=_told(taken))
 
 
@@ -89,29 +96,36 @@ def _told(taken: Taken) -> str:
     if taken.state == "running":
         return f"{taken.lines[-1].text} · {by}" if taken.lines else f"running · {by}"
     if taken.state == "interrupted":
-        return "interrupted: nobody finished it; look again"
+        return f"interrupted · {by}; nobody knows what of it happened, look first"
     return f"{taken.state} {by} {when(taken.at_ms or 0)}"
 
 
 def _readings(seen: dict[str, Any]) -> Iterable[str]:
-    lines = [f"• {line}" for line in seen.get("readings", ())]
+    """Live readings with limits and ages, those that fired first and marked."""
+    lines = [f"• {text}{f' {SYMBOL[Tone.BAD]}' if fired else ''}" for fired, text in seen.get("readings", ())]
     lines += [f"• missing: {gap}" for gap in seen.get("missing", ())[:2]]
     if lines:
         yield "*Signal*\n" + "\n".join(lines)
 
 
 def _evidence(walk: Walk, page: Page, seen: dict[str, Any], here: Action | None) -> Iterable[str]:
-    """What was read, what people did, and what is known for the step that is next; later steps wait for their turn."""
+    """What was read and what people did; a read step's first finding stands on its row already."""
     for action in page.steps:
         taken = walk.step(action.number)
-        found = taken.lines if taken.lines and taken.state != "running" else ()
-        if not found and (action.kind is StepKind.READ or action is here):
-            found = lines_of(seen, action.number)
-        if found:
-            more = [f"• and {len(found) - FINDINGS} more"] if len(found) > FINDINGS else []
-            worst = sorted(found, key=lambda finding: _URGENCY.index(finding.tone))
-            lines = [f"• {_drawn(finding)}" for finding in worst[:FINDINGS]]
-            yield "\n".join((f"*{action.number}.* {_first(action)}", *lines, *more))
+        found = _worst(taken.lines) if taken.lines and taken.state != "running" else ()
+        if not found and action.kind is StepKind.READ:
+            found = _worst(lines_of(seen, action.number))[1:]
+        if found and action is not here:
+            yield f"*{action.number}.* {_first(action)}\n" + _bullets(found)
+
+
+def _worst(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: _URGENCY.index(finding.tone)))
+
+
+def _bullets(found: tuple[Finding, ...]) -> str:
+    more = [f"• and {len(found) - FINDINGS} more"] if len(found) > FINDINGS else []
+    return "\n".join((*(f"• {_drawn(finding)}" for finding in found[:FINDINGS]), *more))
 
 
 def _first(action: Action) -> str:
@@ -128,19 +142,30 @@ def _drawn(finding: Finding) -> str:
     return f"{finding.text} {SYMBOL[TONES[finding.tone]]}".rstrip() if finding.tone in ("bad", "warn") else finding.text
 
 
-def _now(action: Action) -> str:
+def _now(walk: Walk, action: Action, seen: dict[str, Any]) -> str:
+    """The step that is next: the runbook's words, what is known for it, and what is true beside it."""
+    found = _worst(walk.step(action.number).lines or lines_of(seen, action.number))
     notes = [f"> {note}" for note in action.notes]
-    return "\n".join((f"*Now: step {action.number}, {action.kind}.* {_words(action.text)}", *notes))
+    # Ranges of the knobs say what the list of their names says; every other list is the step itself.
+    words = _first(action) if action.kind is StepKind.CHANGE and found else _words(action.text)
+    return "\n".join(
+        (f"*Now: step {action.number}, {action.kind}.* {words}", *([_bullets(found)] if found else ()), *notes)
+    )
 
 
 def _then(walk: Walk, here: Action | None) -> str:
     if walk.ended_ms is not None:
         return f"`/sendcat playbook {walk.page[:1].upper()}` walks it again"
     if here is None:
-        return "every action is done; look again, or leave the walk"
-    if walk.step(here.number).state == "unclear":
+        if before := walk.seen.get("before"):
+            return f"playbook {before} first, then look again"
+        if walk.seen.get("state") == "quiet":
+            return "the signal is quiet and nothing asks for a change: leave the walk, or watch it"
+        return "nothing is left to do now; look again, or leave the walk"
+    if walk.step(here.number).state in ("unclear", "interrupted"):
         return f"look before step {here.number} is tried again: nobody knows whether it happened (R26)"
-    return f"step {here.number}: {_first(here)}"
+    press = next((button.label for button in _of(walk, here)), "look again")
+    return f"step {here.number}: {press}"
 
 
 def _footer(walk: Walk, page: Page, seen: dict[str, Any]) -> str:
@@ -153,6 +178,9 @@ def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
     running = [taken for taken in walk.steps.values() if taken.state == "running" and taken.op is not None]
     yield from (stop_button(taken.op or "") for taken in running[:1])
     look = Button(label="Look again", line=f"walk look {walk.id}", name="walk.look")
+    if before := walk.seen.get("before"):
+        style: Literal["primary"] | None = "primary" if here is None else None
+        yield Button(label=f"Open playbook {before}", line=f"playbook {before}", name="walk.before", style=style)
     if here is not None and not running:
         first, *others = [*_of(walk, here)] or [look]
         yield first.model_copy(update={"style": "primary"}) if first.style is None else first
@@ -169,11 +197,18 @@ def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
             ),
         )
     yield look
+    against = walk.seen.get("not_now", {})
     for action in page.steps:
-        if action is not here and action.kind is not StepKind.READ and walk.step(action.number).state not in ENDED:
-            for button in list(_of(walk, action))[:1]:
-                yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
-    yield Button(label="Watch 10 min", line=f"walk watch {walk.id}", name="walk.watch")
+        if action is here or action.kind is StepKind.READ or walk.step(action.number).state in ENDED:
+            continue
+        if action.kind is StepKind.CHANGE and str(action.number) in against:
+            continue
+        for button in list(_of(walk, action))[:1]:
+            yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
+    if here is None or not walk.seen.get("offers", {}).get(str(here.number), ({},))[0].get("line", "").startswith(
+        "walk watch"
+    ):
+        yield Button(label="Watch 10 min", line=f"walk watch {walk.id}", name="walk.watch")
     yield Button(label="Leave", line=f"walk leave {walk.id}", name="walk.leave")
 
 
@@ -217,10 +252,11 @@ def _offered(walk: Walk, number: int, at: int, raw: dict[str, Any]) -> Button:
     confirm = raw.get("confirm")
     return Button(
         label=raw["label"][:75],
-        line=raw["line"].replace("walk mutate WALK ", f"walk mutate {walk.id} "),
+        line=re.sub(r"^(walk \w+) WALK", rf"\1 {walk.id}", raw["line"]),
         name=f"walk.offer-{number}-{at}",
         confirm=Confirm(title=raw["label"][:90], text=confirm, yes="Do it") if confirm else None,
         style="danger" if confirm else None,
+        form=Form.model_validate(raw["form"]) if "form" in raw else None,
     )
 
 

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.card import Attachment, Card, who
+from bot.card import Attachment, Card, when, who
 from bot.command import Outcome
-from bot.errors import SendcatError, Unknown, Unreachable
+from bot.errors import Refused, SendcatError, Unknown, Unreachable
 from bot.redact import inert
 from bot.run import card_key, put_card
 from bot.store import audit, ops, outbox, walks
 from bot.store.audit import AuditRecord
 from bot.store.tx import Tx
-from bot.store.walks import State, Walk
+from bot.store.walks import State, Taken, Walk
 from bot.walk.card import card as draw
-from playbooks.findings import Finding
+from playbooks.advice import drains_in_vain, upstreams_failing
+from playbooks.findings import Finding, Tone
 from playbooks.functions import function
 from playbooks.page import Page, StepKind
 from playbooks.page import Step as Action
 from playbooks.spans import FunctionRef
 from slo.snapshot import Snapshot
+from slo.verdict import Judgement
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from bot.sendcat.load import DrillProgress
+    from bot.store.changes import Change
     from bot.walk.look import Look
+    from bot.walk.proposals import Offer
+    from playbooks.knobs import Knob
+    from playbooks.tuning import Standing
 
 DRAW_EVERY_S = 2.0
-DEAD_LETTERS = 3
+REQUEUED = 20
+"""Dead letters that one button puts back."""
+READINGS = 6
+"""Readings of the signal on the card, those that fired first."""
 
 
 async def found(run: Run, walk: str) -> tuple[Walk, Page]:
-    """A walk by id, with its page; raises `Unknown`."""
+    """A walk by id, with its page; raises `Unknown`, or `Refused` on another target than its own."""
     known = await run.world.store.read(lambda conn: walks.get(conn, walk))
     if known is None:
         raise Unknown(f"There is no walk {walk[:20]!r}.", then="/sendcat playbook")
+    if run.on is not None and run.on.name != known.target:
+        raise Refused(
+            f"Walk {known.id} is about target {known.target}, not {run.on.name}.",
+            rule="a walk stays on its target (R14)",
+            then=f"{run.op.line} --target={known.target}",
+        )
     return known, run.world.book.page(known.page)
 
 
@@ -54,15 +71,25 @@ def action_of(walk: Walk, page: Page, number: int, *kinds: StepKind) -> Action:
 
 async def observe(run: Run, walk: Walk, made: Look) -> Walk:
     """Note what a look found, and redraw."""
-    seen = picture(made)
+    seen = await picture(made)
 
     def write(tx: Tx) -> Walk:
-        walks.looked(tx, walk.id)
+        walks.looked(tx, walk.id, Finding(f"looked again {when(made.now.generated_at)}: {_as_it_is(made.now)}", "warn"))
+        known = walks.get(tx.db, walk.id)
+        found = {key: seen[key] for key in ("state", "variant", "why")}
+        seen["first"] = known.seen.get("first", found) if known is not None and known.steps else found
         noted = walks.observe(tx, walk.id, seen, made.artifact)
         redraw(tx, noted, made.page)
         return noted
 
     return await run.world.store.write(write)
+
+
+def _as_it_is(now: Snapshot) -> str:
+    """The numbers that the four changes move, for whoever decides whether an unclear one happened."""
+    jobs = now.tool_jobs.by_status
+    spaces = ", ".join(f"{name} {count}" for name, count in now.tool_cache.by_namespace.items()) or "none"
+    return f"{jobs.queued} queued, {jobs.dead_letter} dead letters; cached entries: {inert(spaces, 120)}"
 
 
 def redraw(tx: Tx, walk: Walk, page: Page) -> Card:
@@ -76,92 +103,183 @@ def redraw(tx: Tx, walk: Walk, page: Page) -> Card:
     return minted
 
 
-def picture(made: Look) -> dict[str, Any]:
+async def picture(made: Look) -> dict[str, Any]:
     """A look as the walk keeps it: everything that its card needs, as JSON."""
     from bot.views import reading_text
     from bot.walk import proposals
+    from playbooks.advice import against, first
 
     signal = made.signal()
-    found, offers = dict(made.found), {}
+    found: dict[int, Any] = dict(made.found)
+    offers: dict[int, list[Any]] = {}
+    not_now: dict[int, str] = {}
     for action in made.page.steps:
+        if reason := against(action.number, signal, made.facts):
+            not_now[action.number] = reason
         if action.kind is StepKind.CHANGE:
-            ranges, proposed = proposals.of_step(action, signal, made.now, made.gate)
+            standings = {} if reason else await _standings(made, proposals.knobs_of(action, signal, made.now))
+            ranges, proposed = proposals.of_step(action, signal, made.now, standings, made.gate)
             found[action.number] = (*found.get(action.number, ()), *ranges)
-            offers[action.number] = [{"label": offer.label, "line": offer.line} for offer in proposed]
+            offers[action.number] = [] if reason else [_kept(offer) for offer in proposed]
         elif action.kind is StepKind.RUN and made.gate is not None:
             offers[action.number] = [{"label": f"Run {made.gate.wish.milestone}", "line": made.gate.line}]
         elif action.kind is StepKind.MUTATE:
             offers[action.number] = list(_changes(made, action))
+        elif action.kind is StepKind.CONFIRM and signal.variant == "abusive":
+            offers[action.number] = [{"label": "Watch 10 min", "line": "walk watch WALK"}]
+    shown = sorted(signal.readings, key=lambda reading: not reading.fired)
     return {
         "state": signal.state,
         "variant": signal.variant,
         "why": signal.why,
-        "readings": [reading_text(reading) for reading in signal.readings][:6],
+        "readings": [[reading.fired, reading_text(reading)] for reading in shown][:READINGS],
         "missing": list(signal.missing),
-        "figures": [[fact.label, fact.value] for fact in made.posture],
         "found": {str(number): [[line.tone, line.text] for line in lines] for number, lines in found.items() if lines},
         "offers": {str(number): lines for number, lines in offers.items() if lines},
+        "not_now": {str(number): reason for number, reason in not_now.items()},
+        "before": first(signal),
         "artifact": made.artifact,
         "at_ms": made.now.generated_at,
     }
 
 
+async def _standings(made: Look, knobs: Sequence[Knob]) -> dict[str, Standing]:
+    """How the few knobs that a signal is about stand: 24 h ago, and how long the calls behind a lease take."""
+    from bot.tuning.draft import standing
+
+    return {knob.name: await standing(made.run, knob, {}, made.now) for knob in knobs[:READINGS]}
+
+
+def _kept(offer: Offer) -> dict[str, Any]:
+    form = offer.form.model_dump(mode="json", exclude_defaults=True) if offer.form is not None else None
+    return {"label": offer.label, "line": offer.line} | ({"form": form} if form is not None else {})
+
+
 def _changes(made: Look, action: Action) -> list[dict[str, str]]:
     """A button for each thing that a mutate step may do now, with what it would do to what."""
     offered = []
-    for ref in action.all(FunctionRef):
-        if not ref.function.mutates:
-            continue
-        for words, args in _targets(made, ref.function.name):
+    for name in dict.fromkeys(ref.function.name for ref in action.all(FunctionRef) if ref.function.mutates):
+        for words, args, flags in _targets(made, name):
             text = json.dumps(args, separators=(",", ":"))
             offered.append(
                 {
-                    "label": f"{ref.function.name.partition(':')[2]}{f' {words[0]}' if words[0] else ''}",
-                    "line": f"walk mutate WALK {action.number} {ref.function.name} {text} --yes=true",
+                    "label": f"{name.partition(':')[2]}{f' {words[0]}' if words[0] else ''}",
+                    "line": f"walk mutate WALK {action.number} {name} {text} {flags}--yes=true",
                     "confirm": f"On {made.run.target.name} ({made.run.target.environment.value}): {words[1]}",
                 }
             )
     return offered
 
 
-def _targets(made: Look, name: str) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+def _targets(made: Look, name: str) -> list[tuple[tuple[str, str], dict[str, Any], str]]:
+    """What a function may act on now: label and confirmation, arguments, and flags of the line."""
     now = made.now
     match name:
         case "toolCache:clearNamespace":
-            spaces = now.config.tool_cache_namespaces
-            counts = [(s, now.tool_cache.by_namespace.get(s, 0)) for s in (spaces.web_search, spaces.product_search)]
             return [
-                ((space, f"{count} entries of {space} → 0"), {"namespace": space}) for space, count in counts if count
+                ((s, f"{count} entries of {s} → 0"), {"namespace": s}, "") for s, count in _namespaces(made) if count
             ]
         case "toolJobs:requeueDeadLetter":
-            rows = now.tool_jobs.recent_dead_letters[:DEAD_LETTERS]
+            dead = now.tool_jobs.by_status.dead_letter
+            if not dead or upstreams_failing(now):
+                return []
+            rows = now.tool_jobs.recent_dead_letters[:1]
             jobs = [(inert(row.id, 64), inert(row.tool_name, 40)) for row in rows if row.id is not None]
-            return [((job, f"dead letter {job} ({tool}) → queued"), {"jobId": job}) for job, tool in jobs]
+            one = [((job, f"dead letter {job} ({tool}) → queued"), {"jobId": job}, "") for job, tool in jobs]
+            most = min(dead, REQUEUED)
+            words = f"the newest {most} of {dead} dead letters → queued; requeue one first when in doubt"
+            return [*one, *([((f"({most} at once)", words), {}, f"--most={most} ")] if dead > 1 else [])]
         case "toolJobs:processQueue":
             queued = now.tool_jobs.by_status.queued
-            return [(("", f"{queued} queued jobs are run, some at a time"), {})] if queued else []
-    return [(("", f"{function(name).summary}"), {})]
+            if not queued or drains_in_vain(now):
+                return []
+            return [(("", f"{queued} queued jobs are run, some at a time"), {}, "")]
+    return [(("", f"{function(name).summary}"), {}, "")]
+
+
+def _namespaces(made: Look) -> list[tuple[str, int]]:
+    """Namespaces in use with their entries; only those with stale answers when some were found stale."""
+    spaces, counts = made.now.config.tool_cache_namespaces, made.now.tool_cache.by_namespace
+    stale = {answer.namespace for answer in made.facts.cached or () if answer.differs}
+    names = (spaces.web_search, spaces.product_search)
+    return [(name, counts.get(name, 0)) for name in names if not stale or name in stale]
 
 
 @asynccontextmanager
-async def step(run: Run, walk: str, number: int, *, again: bool = False) -> AsyncIterator[Taking]:
-    """Take a step for the time of the block; what it settles is drawn, and an error is its end too."""
+async def step(run: Run, walk: str, number: int, *, again: bool = False, effect: str = "") -> AsyncIterator[Taking]:
+    """Take a step for the time of the block; what it settles is drawn, and an error is its end too.
+
+    ``effect`` is what the step does to the deployment, as the audit trail names it: then also an end by an error is on
+    the trail, with the numbers from before.
+    """
     known, page = await found(run, walk)
 
     def begin(tx: Tx) -> Walk:
-        taken = walks.take(tx, known.id, number, op=run.op.id, by=run.op.by.account, again=again)
+        nonlocal known
+        known = walks.get(tx.db, walk) or known
+        taken = walks.take(tx, known.id, number, op=run.op.id, by=run.op.by.account, again=again, effect=bool(effect))
         redraw(tx, taken, page)
         return taken
 
     taking = Taking(run, await run.world.store.write(begin), page, number)
     try:
         yield taking
+    except Refused:
+        if taking.before:
+            await taking.settle("failed", (Finding("refused in the middle", "bad"),))
+        else:
+            await taking.give_back(known.step(number))
+        raise
     except SendcatError as error:
         unclear = isinstance(error, Unreachable) and error.ambiguous
-        await taking.settle("unclear" if unclear else "failed", (Finding(error.what, "unknown" if unclear else "bad"),))
+        lines = [Finding(error.what, "unknown" if unclear else "bad")]
+        lines += [Finding(f"before: {_numbers(taking.before)}")] if taking.before else []
+        note = Note("mutate", effect, {"before": taking.before, "after": None}) if effect and taking.before else None
+        await taking.settle("unclear" if unclear else "failed", lines, note=note)
         raise
     if not taking.settled:
         await taking.settle("failed", (Finding("stopped before it was done", "unknown"),))
+
+
+def _numbers(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{NAMES.get(name, name)} {count}" for name, count in numbers.items())
+
+
+NAMES = {"deadLetter": "dead letters", "entries": "entries"}
+
+
+@asynccontextmanager
+async def drawn(taking: Taking) -> AsyncIterator[Callable[[DrillProgress], None]]:
+    """Give a drill something to tell its progress to; the newest is drawn on the step every two seconds."""
+    from bot.views import progress_text
+
+    newest: list[str] = []
+
+    async def draw() -> None:
+        while True:
+            await asyncio.sleep(DRAW_EVERY_S)
+            if newest:
+                await taking.say(newest.pop())
+
+    def tell(progress: DrillProgress) -> None:
+        newest[:] = [progress_text(progress)]
+
+    task = asyncio.create_task(draw())
+    try:
+        yield tell
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def drill_line(judged: Judgement) -> Finding:
+    """The verdict of a retest's drill, and what was red or not decided."""
+    red = [f"{check.scope} {check.name.replace('_', ' ')}" for check in (*judged.failed, *judged.undecided)]
+    more = f", and {len(red) - 3} more" if len(red) > 3 else ""
+    why = ", ".join(red[:3]) + more or judged.reason or "every check is within its limit"
+    tone: Tone = "ok" if judged.verdict == "PASS" else "bad" if judged.verdict == "FAIL" else "unknown"
+    return Finding(f"quick drill {judged.verdict}: {why}", tone)
 
 
 @dataclass(frozen=True)
@@ -180,7 +298,12 @@ class Taking:
         self.run, self.walk, self.page, self.number = run, walk, page, number
         self.settled = False
         self.card: Card | None = None
+        self.before: dict[str, int] = {}
         self._drawn = run.world.clock.monotonic()
+
+    def began(self, before: Mapping[str, int]) -> None:
+        """The numbers from before an effect, for the record however it ends."""
+        self.before = dict(before)
 
     async def say(self, text: str) -> None:
         """Progress on the step, drawn every two seconds at most."""
@@ -194,6 +317,16 @@ class Taking:
         self.settled = True
         self.card = await self._put(state, lines, note)
         return self.card
+
+    async def give_back(self, before: Taken) -> None:
+        """Refused before anything was done: the step stands as it stood."""
+        self.settled = True
+
+        def write(tx: Tx) -> Card:
+            self.walk = walks.give_back(tx, self.walk.id, before)
+            return redraw(tx, self.walk, self.page)
+
+        self.run.world.feed.publish(self.run.op.id, await self.run.world.store.write(write))
 
     async def _put(self, state: State, lines: Sequence[Finding], note: Note | None) -> Card:
         by = self.run.op.by.account
@@ -257,17 +390,29 @@ def into_thread(tx: Tx, run: Run, walk: Walk, notes: Sequence[Attachment]) -> No
         )
 
 
-def summary(walk: Walk, page: Page, moved: Sequence[Finding]) -> Attachment:
-    """What was found, done by whom, and what changed in the numbers: for the thread, at the end of a walk."""
-    lines = [f"Found: {walk.seen.get('state', 'not looked')}. {walk.seen.get('why', '')}"]
+def summary(walk: Walk, page: Page, moved: Sequence[Finding], changed: Sequence[Change] = ()) -> Attachment:
+    """What was found, done by whom, and what changed in the numbers: for the thread, at the end of a walk.
+
+    ``changed`` are the changes of knobs on its target that were proposed meanwhile, whoever proposed them.
+    """
+    first = walk.seen.get("first", walk.seen)
+    lines = [f"Found: {first.get('state', 'not looked')}. {first.get('why', '')}"]
+    if first.get("why") != walk.seen.get("why"):
+        lines.append(f"Now: {walk.seen.get('state', 'not looked')}. {walk.seen.get('why', '')}")
     for action in page.steps:
         taken = walk.step(action.number)
         if taken.state != "open":
             words = "".join(f"; {line.text}" for line in taken.lines[:2])
             lines.append(f"Step {action.number} ({action.kind}): {taken.state} by {who(taken.by or '')}{words}")
-    left = [str(a.number) for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state == "open"]
-    if left:
-        lines.append(f"Not done: step {', '.join(left)}.")
+    against = walk.seen.get("not_now", {})
+    for action in page.steps:
+        if action.kind is not StepKind.READ and walk.step(action.number).state == "open":
+            reason = against.get(str(action.number))
+            lines.append(f"Step {action.number} ({action.kind}): not done{f', {reason}' if reason else ''}")
+    for change in reversed(changed):
+        by = f"proposed by {who(change.proposer.account)}"
+        by += f", approved by {who(change.approver.account)}" if change.approver else ""
+        lines.append(f"Change {change.words}: {change.state}{f', {change.verdict}' if change.verdict else ''}, {by}")
     numbers = "; ".join(line.text for line in moved) or "nothing moved since the first look"
     lines.append(f"Numbers: {numbers}.")
     return Attachment(title=f"Playbook {page.letter}, walk {walk.id}: summary", text="\n".join(lines))

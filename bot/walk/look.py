@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bot.card import Fact
 from bot.errors import SendcatError
 from bot.redact import inert
 from playbooks.facts import CachedAnswer, Facts
-from playbooks.findings import Finding, of_answer, of_span
+from playbooks.findings import Finding, circuits, of_answer, of_span
+from playbooks.functions import PROVIDERS
 from playbooks.page import Page, Step, StepKind
 from playbooks.signals import Signal, judge_signals
-from playbooks.spans import CheckRef, ConvexLine, FunctionRef, KnobRef, PathRef, Span
+from playbooks.spans import CheckRef, ConvexLine, FunctionRef, KnobRef, PathRef, Span, Term
 from slo.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 EARLIER_MS = (5_000, 15 * 60_000)
 """An earlier look counts as the first of two when its age is between these (Runbook, playbook C, action 1)."""
-SHOWN = 8
-"""Findings of one step on the card; the rest is in the thread."""
+FLAPPING_LOOKS = 12
+"""Looks of the last 15 min from which flapping is told (Runbook, playbook B, action 4)."""
 
 
 @dataclass
@@ -39,7 +39,6 @@ class Look:
     facts: Facts
     signals: tuple[Signal, ...]
     artifact: str
-    posture: tuple[Fact, ...]
     gate: Gate | None = None
     """Playbook H: the milestone that is next."""
     answers: dict[str, Any] = field(default_factory=dict)
@@ -52,8 +51,9 @@ class Look:
 
     def signal(self, letter: str | None = None) -> Signal:
         """The signal of the page's own letter, or of another."""
-        wanted = letter or self.page.letter
-        return next(signal for signal in self.signals if signal.letter == wanted)
+        wanted = letter or self.page.letter or ""
+        unjudged = Signal(wanted, "not judged", "no rule judges this page yet: its steps say what was read")
+        return next((signal for signal in self.signals if signal.letter == wanted), unjudged)
 
     async def read(self, function: str, args: Mapping[str, object]) -> Any:
         """A Convex read of this look, asked once; raises `Unreachable`."""
@@ -69,12 +69,13 @@ class Look:
 async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look:
     """Take a look for a page. Raises `Unreachable` when there is no snapshot; any other gap is a finding."""
     from bot import measure
-    from bot.views import posture_facts
 
-    before = earlier or await _before(run)
-    looked = await measure.snapshot(run)
+    before = earlier or await _before(run, page)
+    looked = await measure.snapshot(run, minutes=_minutes(page))
     probe, drill = await measure.fresh_reports(run)
     facts = await measure.facts(run, (*before, looked.snapshot), probe, drill)
+    if page.letter == "G":
+        facts = await _with_demand(run, facts)
     gate = None
     if page.letter == "H":
         from bot.walk.milestone import gate_of
@@ -87,7 +88,6 @@ async def look(run: Run, page: Page, earlier: tuple[Snapshot, ...] = ()) -> Look
         facts=facts,
         signals=judge_signals(facts, run.world.book),
         artifact=looked.artifact,
-        posture=posture_facts(looked.snapshot),
         gate=gate,
     )
     found = await asyncio.gather(*(_step(made, step) for step in page.steps))
@@ -102,21 +102,42 @@ def cached(made: Look, answers: tuple[CachedAnswer, ...]) -> None:
     made.facts = replace(made.facts, cached=answers)
 
 
-async def _before(run: Run) -> tuple[Snapshot, ...]:
+def _minutes(page: Page) -> int | None:
+    """G's triggers look back as far as the region policy says; every other page as far as the server does."""
+    if page.letter != "G":
+        return None
+    from slo.policy import RegionPolicy, load
+
+    return load(RegionPolicy).ops_snapshot.window_minutes
+
+
+async def _before(run: Run, page: Page) -> tuple[Snapshot, ...]:
+    """Earlier looks of this target: the last one, and for a circuit, whose course is what counts, some before it."""
     from bot import measure
 
-    found = await measure.last_snapshot(run)
-    if found is None:
-        return ()
-    age_ms = run.world.clock.now_ms() - found[1].generated_at
-    return (found[1],) if EARLIER_MS[0] <= age_ms <= EARLIER_MS[1] else ()
+    wanted = FLAPPING_LOOKS if page.letter == "B" else 1
+    now_ms = run.world.clock.now_ms()
+    found = await measure.recent_snapshots(run, wanted, since_ms=now_ms - EARLIER_MS[1])
+    return tuple(look for look in found if now_ms - look.generated_at >= EARLIER_MS[0])
+
+
+async def _with_demand(run: Run, facts: Facts) -> Facts:
+    """G is judged with the forecast of the newest readiness report and the latest drills, as far as there are any."""
+    from bot.region import sources
+    from slo.policy import RegionPolicy, load
+
+    reports = await sources.drills(run, load(RegionPolicy).load_pressure.lookback_reports)
+    drills = tuple(item.report for item in reports.ours)
+    return replace(facts, drills=drills or None, expected_peak_streams=await sources.last_forecast(run))
 
 
 async def _step(made: Look, step: Step) -> tuple[Finding, ...]:
     """Everything that the live pieces of one step say now, each line once."""
     spans = [s for s in step.spans if step.kind is not StepKind.CHANGE or not isinstance(s, KnobRef)]  # see `proposals`
-    parts = await asyncio.gather(*(_span(made, span) for span in spans))
-    return tuple(dict.fromkeys(line for part in parts for line in part))
+    spans.sort(key=lambda span: not isinstance(span, CheckRef))  # a check judges: its answer comes first
+    named = tuple(dict.fromkeys(s.text for s in spans if isinstance(s, Term) and s.text in PROVIDERS))
+    parts = await asyncio.gather(*(_span(made, s) for s in spans if not (isinstance(s, Term) and s.text in PROVIDERS)))
+    return tuple(dict.fromkeys(line for part in (*parts, circuits(named, made.now)) for line in part))
 
 
 async def _span(made: Look, span: Span) -> tuple[Finding, ...]:

@@ -35,7 +35,7 @@ class _Pressure:
     count: int
     limit: int
     steady: int
-    unit: str
+    minutes: int
     alert_age_ms: int | None
     fresh_alert: bool
     keys: int | None
@@ -119,7 +119,7 @@ def _pressures(now: Snapshot, settings: RateLimitSettings, rows: list[Event] | N
                     count=counted[bucket, outcome] if rows is not None else in_window,
                     limit=limit,
                     steady=max(4, ceil(settings.steady_events * span_ms / settings.steady_window_ms)),
-                    unit=f"events in {span_ms // 60_000} min",
+                    minutes=span_ms // 60_000,
                     alert_age_ms=min(ages, default=None),
                     fresh_alert=rows is None and any(age <= settings.alert_window_ms for age in ages),
                     keys=callers[bucket, outcome] if rows is not None else None,
@@ -134,7 +134,7 @@ def _reading(pressure: _Pressure, *, sampled: bool) -> Reading:
         f"{pressure.bucket} {pressure.outcome}",
         pressure.count,
         pressure.limit,
-        pressure.unit,
+        "events",
         pressure.fired,
         pressure.alert_age_ms,
         sampled,
@@ -144,7 +144,7 @@ def _reading(pressure: _Pressure, *, sampled: bool) -> Reading:
 
 def _note(pressure: _Pressure) -> str:
     """Counts are events: they say something only beside the number of distinct keys."""
-    notes = []
+    notes = [f"in {pressure.minutes} min; the rule looks at 5 min" if pressure.minutes != 5 else "in 5 min"]
     if pressure.keys is not None and pressure.count:
         notes.append(f"of {pressure.keys} distinct {'key' if pressure.keys == 1 else 'keys'}")
     if pressure.redis_failures:
@@ -155,7 +155,7 @@ def _note(pressure: _Pressure) -> str:
 
 
 def _why(top: _Pressure) -> str:
-    told = f"{top.count} `{top.outcome}` {top.unit} in `{top.bucket}`"
+    told = f"{top.count} `{top.outcome}` events in {top.minutes} min in `{top.bucket}`"
     if top.keys is not None:
         told += f" of {top.keys} distinct {'key' if top.keys == 1 else 'keys'}"
     if top.bucket in _NO_RULE:

@@ -98,6 +98,12 @@ def _leak_note(provider: str, facts: Facts, now: Snapshot, settings: BulkheadSet
     return f"{leaked:.0f} older than a call can take" if leaked > 0 else ""
 
 
+def leaked_leases(provider: str, facts: Facts, settings: BulkheadSettings) -> int | None:
+    """Leases that outlived any call; None when the rows were not read."""
+    found = -1.0 if facts.now is None else _leaked(provider, facts, facts.now, settings)
+    return None if found < 0 else int(found)
+
+
 def _oldest_ms(provider: str, facts: Facts, now: Snapshot) -> int | None:
     ages = [now.age_ms(lease.acquired_at) for lease in facts.leases or () if lease.provider == provider]
     return max(ages, default=None)

@@ -50,7 +50,7 @@ def judge(facts: Facts, settings: QueueSettings) -> Signal:
         return Signal("F", "quiet", why, None, 0, readings)
     variant = _variant(facts, now, settings)
     tool = busiest(now)
-    why = f"{now.tool_jobs.by_status.queued} jobs wait, the oldest {_age(now)}: {_WORDS[variant]}"
+    why = f"{_waiting(now)}: {_WORDS[variant]}"
     if variant == "caps":
         why += f" for `{tool}`; raise `{'` and `'.join(CAPS_OF.get(tool, ()))}` together, one alone changes nothing"
     missing = () if len(facts.looks) > 1 else ("a second snapshot, to see whether it drains",)
@@ -182,6 +182,13 @@ def busiest(now: Snapshot) -> str:
     """The tool with the most queued jobs; with dead letters when none is queued."""
     tools = now.tool_jobs.by_tool
     return max(sorted(tools), key=lambda tool: (tools[tool].queued, tools[tool].dead_letter), default="")
+
+
+def _waiting(now: Snapshot) -> str:
+    queued = now.tool_jobs.by_status.queued
+    if not queued:
+        return f"no job waits, {len(now.dead_letters_in_window)} dead letters of this window"
+    return f"{queued} job{'s' if queued > 1 else ''} wait{'' if queued > 1 else 's'}, the oldest {_age(now)}"
 
 
 def _age(now: Snapshot) -> str:

@@ -11,7 +11,8 @@ from playbooks.facts import Facts
 from playbooks.reading import Reading, Signal
 from playbooks.thresholds import RegionSettings
 from slo.policy import RegionPolicy, load
-from slo.reports import DrillReport, MeasuredScenario, ms_of_iso
+from slo.region import Filed, evaluate, opened
+from slo.reports import DrillReport
 from slo.snapshot import Snapshot
 
 _FORECAST = "a forecast of concurrent streams"
@@ -60,36 +61,20 @@ def _demand(streams: int | None, policy: RegionPolicy) -> Reading | None:
 
 
 def _load(drills: tuple[DrillReport, ...] | None, policy: RegionPolicy) -> Reading | None:
-    """Breaches among the latest reports (by start, not by file name) that measured chat; rates over responses."""
+    """Breaches among the latest reports (by start, not by file name) that measured chat, as region readiness counts."""
     if drills is None:
         return None
     rules = policy.load_pressure
-    latest = sorted(drills, key=lambda drill: ms_of_iso(drill.started_at))[-rules.lookback_reports :]
-    breaches = 0
-    for drill in latest:
-        chat = drill.scenario("chat_stream_http")
-        if not isinstance(chat, MeasuredScenario):
-            continue
-        statuses = chat.summary.statuses
-        responses = max(1, sum(statuses.values()))
-        refused = statuses.get("429", 0) / responses
-        broken = sum(count for status, count in statuses.items() if status.startswith("5")) / responses
-        slow = chat.summary.latency.p95_ms > rules.max_p95_ms
-        breaches += slow or refused > rules.max_429_rate or broken > rules.max_5xx_rate
+    breaches = sum(bool(why) for _, why in evaluate([Filed("", drill) for drill in drills], policy))
     fired = breaches >= rules.min_breaches_to_trigger
     return Reading("load-pressure breaches", breaches, rules.min_breaches_to_trigger, "reports", fired)
 
 
 def _health(now: Snapshot, policy: RegionPolicy, settings: RegionSettings) -> tuple[Reading, ...]:
     rules = policy.ops_snapshot
-    opened = sum(
-        row.state == "open"
-        and not row.provider.startswith(settings.ignored_provider_prefix)
-        and now.age_ms(row.updated_at) <= rules.window_minutes * 60_000
-        for row in now.circuit_breakers.recent
-    )
+    count = len(opened(now, policy, settings.ignored_provider_prefix))
     values = (
-        ("circuits opened within 30 min", opened, rules.max_open_circuits, "circuits"),
+        ("circuits opened within 30 min", count, rules.max_open_circuits, "circuits"),
         ("queued tool jobs", now.tool_jobs.by_status.queued, rules.max_queued_tool_jobs, "jobs"),
         (
             "rate-limit alerts",

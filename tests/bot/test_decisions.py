@@ -75,6 +75,22 @@ def test_R10_the_starter_decides_with_none_of_their_accounts(
     assert "R10" in denied.rule
 
 
+def test_what_is_TRIGGERED_waits_for_somebody_else_than_the_starter() -> None:
+    """A region check's FAIL is the trigger that a person decides about; it blocks nothing, and is called by its word."""
+    fired = case(kind="region", verdict=Verdict.FAIL, needs_reason=True)
+
+    assert standing(fired, NOW) is State.WAITING
+    assert may(fired, "approve", RELMGR, STARTER, NOW, reason="launch confirmed") is None
+    denied = may(fired, "approve", STARTER, STARTER, NOW, reason="launch confirmed")
+    assert denied is not None
+    assert "R10" in denied.rule
+    unexplained = may(fired, "approve", RELMGR, STARTER, NOW)
+    assert unexplained is not None
+    assert "region-readiness approve g-1" in unexplained.then
+    assert (fired.said, case(verdict=Verdict.FAIL).said) == ("TRIGGERED", "FAIL")
+    assert standing(case(kind="gate", verdict=Verdict.FAIL), NOW) is State.BLOCKED
+
+
 def test_a_revocation_only_takes_away_so_the_starter_may_too() -> None:
     approved = case(decisions=(said("approve"),))
 

@@ -25,7 +25,7 @@ from bot.world import Floor
 from slo import drill as judge
 from slo.policy import Baseline, Ownership, load
 from slo.verdict import Verdict
-from tests.conftest import ask, carry_out, until
+from tests.conftest import SLOW, ask, carry_out, until
 
 
 def target_of(config: Config, **changes: Any) -> Target:
@@ -114,7 +114,7 @@ async def test_R18_a_bad_target_aborts_within_ten_seconds_and_fails(config: Conf
     began = time.monotonic()
     report = await drilled(config, Brake(SystemClock()), "standard", ("gmail_push_webhook",))
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 10 * SLOW
     assert report.honest.ended.how == "aborted"
     assert report.honest.generator.sent <= 250
     assert judge.judge(report, load(Baseline), load(Ownership)).verdict is Verdict.FAIL
@@ -133,7 +133,7 @@ async def test_R19_after_a_stop_no_request_starts_and_every_socket_closes(
     brake.stop()
     await asyncio.sleep(0.25)
     seen = sum(received.values())
-    report = await asyncio.wait_for(running, 2.0)
+    report = await asyncio.wait_for(running, 2.0 * SLOW)
     await asyncio.sleep(0.3)
 
     assert sum(received.values()) == seen

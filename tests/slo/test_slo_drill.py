@@ -142,6 +142,31 @@ def test_stopped_while_the_target_was_bad_still_fails(judged: Judge, sample_of: 
     assert made.verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(
+    ("sent", "ended", "verdict", "p95"),
+    [
+        (30, Ended(how="finished"), Verdict.PASS, 40),
+        (29, Ended(how="finished"), Verdict.PASS, 40),
+        (28, Ended(how="finished"), Verdict.FAIL, 15_000),
+        (3, Ended(how="finished"), Verdict.FAIL, 15_000),
+        (3, Ended(how="stopped"), Verdict.INCOMPLETE, 40),
+    ],
+)
+def test_what_never_found_a_place_counts_as_late(
+    judged: Judge, sample_of: Make, sent: int, ended: Ended, verdict: Verdict, p95: float
+) -> None:
+    """Of 30 planned webhooks the last found all places taken until they were given up; a stop gives nothing up."""
+
+    def answer(scenario: str, stage: str, i: int) -> Sample:
+        return sample_of(scenario, stage, i)
+
+    judgement = judged(answer, only=(WHATSAPP,), required=(WHATSAPP,), sent=sent, ended=ended)
+    latency = next(item for item in judgement.checks if item.name == "p95_latency")
+
+    assert (judgement.verdict, latency.value) == (verdict, pytest.approx(p95, rel=0.001))
+    assert ("found no free place" in latency.reason) is (sent < 30 and ended.how == "finished")
+
+
 def test_a_late_generator_never_blames_the_target(judged: Judge, sample_of: Make) -> None:
     """Latency from the planned time holds our own lag: it decides nothing then, but errors still do."""
     busy = Generator(planned=63, sent=63, unsent=0, send_lag_p99_ms=9000, send_lag_max_ms=9000, bottleneck=True)

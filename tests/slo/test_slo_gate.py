@@ -101,8 +101,8 @@ def test_a_healthy_release_passes(good: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("missing", ["before", "after", "probe", "drill"])
-def test_R42_a_step_that_was_not_done_is_incomplete(good: dict[str, Any], missing: str) -> None:
-    """Weakness 3: skipped steps count as passed in the original."""
+def test_weakness_03_R42_a_step_that_was_not_done_is_incomplete(good: dict[str, Any], missing: str) -> None:
+    """A skipped step counts as passed in the original."""
     assert gate.judge(**(good | {missing: None})).verdict is Verdict.INCOMPLETE
 
 
@@ -129,7 +129,9 @@ def test_a_bad_drill_fails_whatever_else_is_missing(
     assert made.original_rule is False
 
 
-def test_the_after_snapshot_decides_and_before_tells_what_was_there(good: dict[str, Any], snapshot: Build) -> None:
+def test_weakness_32_the_after_snapshot_decides_and_before_tells_what_was_there(
+    good: dict[str, Any], snapshot: Build
+) -> None:
     red = {"toolJobs.byStatus.queued": 200}
     healed = gate.judge(**(good | {"before": snapshot("idle", red)}))
     broke = gate.judge(**(good | {"after": snapshot("idle", red)}))
@@ -171,3 +173,19 @@ def test_only_the_last_reports_of_the_policy_count(
     bad = drilled(lambda s, g, i: sample_of(s, g, i, status=500))
 
     assert gate.judge(**(good | {"history": [bad] * 20 + [good["drill"]] * 8})).verdict is Verdict.PASS
+
+
+def test_weakness_14_threshold_burn_is_kept_for_parity_and_says_what_it_is(
+    good: dict[str, Any], drilled: Callable[..., DrillReport], sample_of: Callable[..., Sample]
+) -> None:
+    """Value over limit, not an error budget; the present run is part of its own history, as there. The drill itself
+    fails above 1.0, so a burn of 1.0 to 3.0 never turns a red gate green."""
+    made = gate.judge(**good)
+    checks = made.step("burn_rate_gate").checks
+    slow = drilled(lambda s, g, i: sample_of(s, g, i, took_ms=1800.0 if s != CHAT else 40.0))
+    red = gate.judge(**(good | {"drill": slow, "history": [slow]}))
+
+    assert {check.name for check in checks} == {"threshold_burn"}
+    assert all("not an error budget" in check.reason for check in checks)
+    assert (red.step("burn_rate_gate").verdict, red.step("load_drill").verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert red.verdict is Verdict.FAIL

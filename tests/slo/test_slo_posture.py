@@ -69,8 +69,8 @@ def test_each_limit_is_exact(judged: Judge, snapshot: Build, path: str, name: st
     assert [check.name for check in over.failed] == [name]
 
 
-def test_a_stale_open_circuit_is_shown_and_not_red(judged: Judge, snapshot: Build) -> None:
-    """Weakness 20: a forgotten circuit blocks every release."""
+def test_weakness_20_a_stale_open_circuit_is_shown_and_not_red(judged: Judge, snapshot: Build) -> None:
+    """A forgotten circuit, idle since its cool-down, blocks every release of the original."""
     idle = snapshot("idle")
     row = {
         "provider": "gmail_oauth",
@@ -98,8 +98,8 @@ def test_a_refusing_circuit_fails_by_name(judged: Judge, snapshot: Build) -> Non
     assert "open: serper_search" in find(made, "open_circuits").reason
 
 
-def test_one_full_provider_is_seen_where_the_original_cannot_fail(judged: Judge, snapshot: Build) -> None:
-    """Weakness 18: 24 of 24 at one provider, 24 of 120 in the sum."""
+def test_weakness_18_one_full_provider_is_seen_where_the_original_cannot_fail(judged: Judge, snapshot: Build) -> None:
+    """24 of 24 at one provider, 24 of 120 in the sum."""
     full = {"activeLeaseCount": 24, "inFlightByProvider": {"openrouter_chat_primary": 24}}
     made = judged(snapshot("idle", {"bulkheads": full}))
 
@@ -119,8 +119,8 @@ def test_a_bulkhead_that_only_the_drill_filled_is_shown_and_not_red(judged: Judg
     assert judged(after, before=after).verdict is Verdict.FAIL
 
 
-def test_dead_letters_of_last_week_do_not_block_today(judged: Judge, snapshot: Build) -> None:
-    """Weakness 19."""
+def test_weakness_19_dead_letters_of_last_week_do_not_block_today(judged: Judge, snapshot: Build) -> None:
+    """The table counts seven days; the window decides, the total stands beside."""
     made = judged(snapshot("idle", {"toolJobs.byStatus.failed": 5000}))
 
     assert made.verdict is Verdict.PASS

@@ -18,18 +18,9 @@ def saved(stage: Stage) -> DrillReport:
 
 
 async def test_a_quick_drill_on_one_card(stage: Stage) -> None:
-    seen: list[str] = []
+    """The verdict first and what decides it; each stage in the thread, the report on disk."""
     await stage.type("drill --quick=true --scenarios=chat_stream_http,whatsapp_webhook")
-
-    def progress() -> bool:
-        seen.extend(text_of(card) for card in stage.cards()[-1:])
-        return any("requests ·" in text for text in seen)
-
-    await until(progress)
     text = await stage.final()
-    shown = next(line for line in "\n".join(seen).splitlines() if "requests ·" in line)
-    for word in (" of 33 requests", "/s", "s left"):
-        assert word in shown
     # Gmail was left out, and is required of this target: that is no pass.
     assert "INCOMPLETE: quick drill of practice" in text
     assert "gmail_push_webhook" in text
@@ -38,9 +29,10 @@ async def test_a_quick_drill_on_one_card(stage: Stage) -> None:
     assert len(stage.cards()) == 1
     ts = stage.cards()[-1]["ts"]
     await until(lambda: len(stage.slack.thread(INCIDENTS, ts)) >= 2)
-    note = json.dumps(stage.slack.thread(INCIDENTS, ts)[1], ensure_ascii=False)
-    for word in ("Stages of the quick drill", "```", "whatsapp quick", "30/30", "200 × 30", "not asked"):
-        assert word in note
+    note = stage.slack.thread(INCIDENTS, ts)[1]
+    assert note["blocks"][1]["elements"][0]["type"] == "rich_text_preformatted", "columns stay columns"
+    for word in ("Stages of the quick drill", "whatsapp quick", "30/30", "200 × 30", "not asked"):
+        assert word in text_of(note)
     report = saved(stage)
     assert report.scenario_filter == ("whatsapp_webhook", "chat_stream_http")
     assert report.honest is not None
@@ -48,11 +40,15 @@ async def test_a_quick_drill_on_one_card(stage: Stage) -> None:
 
 
 async def test_R13_anyone_in_the_channel_stops_a_drill(stage: Stage) -> None:
+    """Progress on the card, as often as a card may be edited, until somebody without a role stops it."""
     await stage.type("drill --profile=soak --scenarios=gmail_push_webhook,whatsapp_webhook")
-    await until(lambda: any("requests ·" in text_of(card) for card in stage.cards()))
+    await until(lambda: any("p95" in text_of(card) for card in stage.cards()))
     card = stage.cards()[-1]
+    shown = next(line for line in text_of(card).splitlines() if "requests ·" in line)
+    for word in ("gmail_push_webhook soak", " of 14400 requests", "/s", "p95", "min left"):
+        assert word in shown
     await stage.slack.hands.click(VISITOR, card, "Stop", channel=INCIDENTS)
-    text = await stage.final(within_s=10)
+    text = await stage.final()
     assert "INCOMPLETE: soak drill of practice" in text
     assert "stopped by" in text
     report = saved(stage)
@@ -124,9 +120,9 @@ async def test_R10_an_approved_drill_runs_and_no_other(production: Stage) -> Non
     for other in (DRILL.replace("0.2", "0.3"), f"{DRILL} --chat-duration-scale=2", "drill --profile=m2_5k"):
         assert "with other flags" in await refused(production, f"{other} --approval=d-1")
     await production.type(f"{DRILL} --approval=d-1")
-    await until(lambda: "streams open" in text_of(production.cards()[-1]), 20)
+    await until(lambda: "streams open" in text_of(production.cards()[-1]))
     await production.slack.hands.click(VISITOR, production.cards()[-1], "Stop", channel=INCIDENTS)
-    assert "INCOMPLETE: m1_1k drill" in await production.final(within_s=15)
+    assert "INCOMPLETE: m1_1k drill" in await production.final()
     report = saved(production)
     assert report.honest is not None
     assert report.honest.ended.how == "stopped"

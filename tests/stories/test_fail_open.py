@@ -47,7 +47,14 @@ async def _passed(folder: Path) -> Evidence:
     report = GateReport.parse(json.loads(path.read_text()))
     assert report.honest is not None
     held = {key: json.loads((path.parent / ref.name).read_text()) for key, ref in report.honest.evidence.items()}
-    return {**held, "now_ms": report.honest.judged_at, "required": list(report.honest.required_scenarios)}
+    return {
+        **held,
+        "now_ms": report.honest.judged_at,
+        "required": list(report.honest.required_scenarios),
+        "gate": json.loads(path.read_text()),
+        "origin": config.target["practice"].app_url,
+        "users": len(practice.pool),
+    }
 
 
 def verdict(evidence: Evidence) -> Verdict | None:
@@ -182,6 +189,12 @@ def _vectors() -> Iterator[tuple[str, Spoil]]:
         if part != "before":
             yield f"{part} absent", _at(part, value=None)
         yield f"{part} empty", _at(part, value={"x": 1})
+    for name in SCENARIOS:
+        yield f"{name} mostly never sent", _pooled(name, unsent=lambda p: p["planned"] * 9)
+    yield "generator too slow", _at("drill", "honest", "generator", "bottleneck", value=True)
+    for how in ("stopped", "aborted", "control_lost", "generator", "died"):
+        yield f"drill {how}", _at("drill", "honest", "ended", "how", value=how)
+    yield "probe and drill of one address, snapshot of another time", _stale(3600)
     yield "drill without our part", _at("drill", "honest", value=None)
     yield "drill with no scenarios at all", _at("drill", "honest", "scenarios", value=[])
     yield "snapshot 121 s old", _stale(121)
@@ -227,6 +240,38 @@ def test_R42_no_spoilt_evidence_passes(passed: Evidence, name: str) -> None:
     VECTORS[name](evidence)
 
     assert verdict(evidence) is not Verdict.PASS
+
+
+SAMPLES = Path(__file__).parent.parent / "data" / "samples" / "artifacts"
+
+
+def test_the_originals_scripts_read_this_gate(passed: Evidence) -> None:
+    """Its fields in its order, at every depth; ours stand under one more key at the end."""
+    (path,) = (SAMPLES / "gate-pass").glob("release-gate-*.json")
+    theirs, ours = json.loads(path.read_text()), passed["gate"]
+
+    assert list(ours) == [*theirs, "honest"]
+    for mine, his in zip(ours["steps"], theirs["steps"], strict=True):
+        assert (mine["name"], list(mine)) == (his["name"], list(his))
+        for check, was in zip(mine.get("checks", []), his.get("checks", []), strict=False):
+            assert list(check) == list(was)
+    assert Path(ours["steps"][1]["report"]).is_absolute()
+    assert ours["rollbackCriteria"] == theirs["rollbackCriteria"]
+
+
+def test_weakness_27_the_wish_and_what_the_server_gave_are_both_on_record(passed: Evidence) -> None:
+    assert (passed["gate"]["snapshotLimit"], passed["gate"]["honest"]["effectiveLimit"]) == (100, 50)
+
+
+def test_weakness_33_probe_and_drill_of_a_gate_have_the_targets_origin_and_credentials(passed: Evidence) -> None:
+    """Nothing to forward: what a target needs stands with the target, so the chat scenario ran with its pool."""
+    chat = scenario(passed, "chat_stream_http")["pooled"]
+
+    assert passed["probe"]["probeOrigin"] == passed["origin"]
+    assert passed["drill"]["chatAuthPoolSize"] == passed["users"]
+    assert (chat["streams"]["done"], chat["sent"]) == (3, 3)
+    assert scenario(passed, "gmail_push_webhook")["pooled"]["statuses"] == {"200": 30}, "signed and with its token"
+    assert scenario(passed, "whatsapp_webhook")["pooled"]["statuses"] == {"200": 30}
 
 
 def test_a_drill_is_drawn_as_a_picture_with_its_limit(passed: Evidence) -> None:

@@ -77,19 +77,40 @@ async def test_R10_the_starter_and_who_has_no_right_do_not_decide(stage: Stage) 
     assert await state(stage) == (State.WAITING, 0)
 
 
-async def test_R3_two_people_click_at_once_each_delivered_three_times_one_decision(stage: Stage) -> None:
-    """Approve and reject at the same moment, three deliveries each, across a restart."""
+async def test_R3_two_people_press_at_once_three_deliveries_each_across_a_restart_one_decision(stage: Stage) -> None:
+    """Approve and Reject are sent at the same moment, each delivered twice at once, and once more after a restart."""
     await waiting(stage)
-    lines = [(RELMGR, "gate approve g-1 --reason=yes"), (LEAD, "gate reject g-1 --reason=no")]
+    seen = stage.cards()[-1]
+    await stage.slack.hands.click(LEAD, seen, "Reject…", channel=INCIDENTS)
+    await until(lambda: bool(stage.slack.views(LEAD)))
+    no = stage.slack.views(LEAD)[-1]["id"]
+    delivered = len(stage.slack.delivery.sent)
+    for _ in range(2):
+        stage.slack.faults.duplicate(2, concurrent=True)
 
-    await asyncio.gather(*(stage.type(line, user=user) for user, line in lines for _ in range(3)))
-    await until(lambda: any(w in text_of(stage.cards()[-1]) for w in ("APPROVED", "REJECTED")), 10)
+    acks = await asyncio.gather(
+        stage.slack.hands.click(RELMGR, seen, "Approve…", channel=INCIDENTS),
+        stage.slack.submit(LEAD, no, {"reason": {"reason": "not today"}}),
+    )
+    await until(lambda: any(word in text_of(stage.cards()[-1]) for word in ("APPROVED", "REJECTED")))
     await stage.restart()
-    await asyncio.gather(*(stage.type(line, user=user) for user, line in lines))
-    await asyncio.sleep(0.5)
+    for kind, payload in list(stage.slack.delivery.sent)[delivered:]:
+        assert (await stage.slack.delivery.deliver(kind, payload)).ok
+    await stage.slack.hands.click(RELMGR, seen, "Approve…", channel=INCIDENTS)
+    await until(lambda: any("already" in text for text in stage.whispers(RELMGR)))
 
-    _, decisions = await state(stage)
+    assert [ack.ok for ack in acks] == [True, True]
+    standing, decisions = await state(stage)
     assert decisions == 1
+    assert stage.bot is not None
+    rows = await stage.bot.world.store.read(lambda conn: audit.rows(conn))
+    decided = [record for row in rows if (record := json.loads(row.body))["phase"] == "decision"]
+    assert len(decided) == 1
+    winner = {State.APPROVED: RELMGR, State.REJECTED: LEAD}[standing]
+    assert decided[0]["actor"] == f"slack:{winner}"
+    assert text_of(stage.cards()[-1]).count(f"{standing.value} by") == 1
+    told = [text_of(m) for m in stage.slack.thread(INCIDENTS, seen["ts"])[1:] if "decision d-" in text_of(m)]
+    assert len(told) == 1, "one line in the thread as well"
 
 
 async def test_R10_a_changed_knob_voids_the_card(stage: Stage) -> None:

@@ -192,15 +192,6 @@ async def test_R33_slack_down_the_tab_comes_later_and_after_a_restart_too(stage:
     assert "Release gate g-1* waits for your decision" in text
 
 
-async def test_only_who_opened_it_lately_is_kept_up_to_date(stage: Stage) -> None:
-    """The one who opened it longest ago leaves first; opening it again brings them back."""
-    assert stage.door is not None
-    for number in range(tab.MOST + 5):
-        stage.door.homes.opened(Actor(door=Door.SLACK, account=f"slack:U0EXTRA{number}", team="T0PRACTICE"))
-    assert len(stage.door.homes._viewers) == tab.MOST
-    assert "U0EXTRA0" not in stage.door.homes._viewers
-
-
 class _Search(Args):
     person: str = ""
     object: str = ""

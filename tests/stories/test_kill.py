@@ -14,7 +14,7 @@ import pytest
 
 from bot.practice.house import house_process
 from bot.store.leader import Leadership
-from tests.conftest import until
+from tests.conftest import SLOW, until
 
 
 async def _serve(state_dir: Path, port: int) -> asyncio.subprocess.Process:
@@ -46,7 +46,7 @@ async def test_R28_killed_in_mid_triage_the_card_says_interrupted_within_ten_sec
         page = house.workspace.url
 
         async def healthy() -> None:
-            for _ in range(200):
+            for _ in range(600):
                 try:
                     if (await client.get(f"{url}/healthz")).status_code == 200:
                         return
@@ -73,19 +73,19 @@ async def test_R28_killed_in_mid_triage_the_card_says_interrupted_within_ten_sec
             await client.post(
                 f"{page}/page/command", json={"as": "U0ONCALL", "channel": "C0INC", "text": "/sendcat triage"}
             )
-            await seen("Quick drill", 10)
+            await seen("Quick drill", 10 * SLOW)
             os.kill(bot.pid, signal.SIGKILL)
             await bot.wait()
 
             again = await _serve(state_dir, port)
             began = time.monotonic()
             try:
-                await seen("INTERRUPTED", 10)
-                assert time.monotonic() - began < 10
+                await seen("INTERRUPTED", 10 * SLOW)
+                assert time.monotonic() - began < 10 * SLOW
                 assert "Run again" in await card()
             finally:
                 again.send_signal(signal.SIGTERM)
-                assert await asyncio.wait_for(again.wait(), 10) == 0
+                assert await asyncio.wait_for(again.wait(), 10 * SLOW) == 0
         finally:
             if bot.returncode is None:
                 bot.kill()
@@ -107,11 +107,11 @@ async def test_R29_a_second_serve_exits_with_75_without_touching_anything(tmp_pa
                 str(state_dir),
                 stderr=asyncio.subprocess.PIPE,
             )
-            _, err = await asyncio.wait_for(bot.communicate(), 10)
+            _, err = await asyncio.wait_for(bot.communicate(), 10 * SLOW)
             took = time.monotonic() - began
         assert bot.returncode == 75
         assert str(os.getpid()).encode() in err
-        assert took < 4
+        assert took < 4 * SLOW
         assert not (state_dir / "sendcat.db").exists()
     finally:
         leadership.release()
@@ -125,5 +125,5 @@ async def test_R32_a_termination_signal_ends_the_bot_within_ten_seconds(tmp_path
         await until(lambda: (state_dir / "sendcat.sock").exists(), 15)
         bot.send_signal(signal.SIGTERM)
 
-        assert await asyncio.wait_for(bot.wait(), 10) == 0
+        assert await asyncio.wait_for(bot.wait(), 10 * SLOW) == 0
         assert not (state_dir / "sendcat.sock").exists()

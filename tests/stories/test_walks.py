@@ -13,13 +13,12 @@ from bot.commands import catalog
 from bot.practice.outside import Outside
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.practice.slack import PracticeSlack
-from bot.store import artifacts, audit, walks
-from bot.store.artifacts import write_file
+from bot.store import audit, walks
 from bot.walk.checks import CHECKS as DONE
 from playbooks.book import Book
 from playbooks.checks import CHECKS as NAMED
 from playbooks.spans import CheckRef
-from tests.conftest import GUEST, INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, text_of, until
+from tests.conftest import GUEST, INCIDENTS, LEAD, ONCALL, RELMGR, SLOW, VISITOR, Stage, config_for, text_of, until
 
 
 @pytest.fixture
@@ -58,7 +57,8 @@ async def test_playbook_F_says_capacity_and_offers_the_pair_that_helps(stage: St
     card = await card_with(stage, "Playbook F FIRED", "worker slots 2 leases, limit 6", "rising")
 
     assert "inFlightByProvider.tool_job_worker: 2 of 6" in card
-    assert "circuit serper_search: closed" in card
+    assert "circuits closed: serper_search, openrouter_chat_primary" in card
+    assert "capacity: the running caps are reached (search_web: 2 running; 2 of 6 worker slots taken)" in card
     assert "running caps are reached" in card
     assert "TOOL_JOB_RUNMAX_WEB is 2; one change may lead to 1..3" in card
     assert "[ Propose TOOL_JOB_RUNMAX_WEB 3 and TOOL_JOB_RUNMAX_QOS_REALTIME 3 ]" in card
@@ -143,7 +143,10 @@ async def test_playbook_F_drains_what_nobody_drains(stage: Stage) -> None:
     await stage.type("playbook F")
     await card_with(stage, "Playbook F FIRED", "no worker drains", "processQueue")
 
-    await press(stage, "6: processQueue")
+    assert "2. change: Increase the workers' capacity conservatively  · not now: nobody drains" in text_of(
+        stage.cards()[-1]
+    )
+    await press(stage, "processQueue")
     card = await card_with(stage, "queued 9 → 0")
 
     assert "9 jobs run in" in card
@@ -156,10 +159,10 @@ async def test_a_dead_letter_goes_back_only_when_its_upstream_takes_calls(stage:
     for _ in range(6):
         deployment.circuits.failure("serper_search", deployment.settle(), "HTTP 503")
     await stage.type("playbook F")
-    card = await card_with(stage, "Playbook F FIRED", "circuit serper_search: open, refuses")
-    label = next(part for part in card.split("[ ") if "requeueDeadLetter" in part).partition(" ]")[0]
+    card = await card_with(stage, "Playbook F FIRED", "circuit serper_search: open, refuses", "upstream: the jobs fail")
+    assert "requeueDeadLetter" not in "".join(line for line in card.splitlines() if line.startswith("[ "))
 
-    await press(stage, label)
+    await stage.type("walk mutate w-1 6 toolJobs:requeueDeadLetter --most=20 --yes=true")
     await until(lambda: any("Runbook, playbook F, action 6" in text for text in stage.whispers()))
 
     assert stage.sendcat.counters.mutations["toolJobs:requeueDeadLetter"] == 0
@@ -219,33 +222,6 @@ async def test_R21_only_what_the_page_names_may_be_called(stage: Stage) -> None:
     await until(lambda: any("--yes=true" in text for text in stage.whispers()))
 
 
-async def test_playbook_G_opens_a_ticket_only_when_triggered(stage: Stage, outside: Outside) -> None:
-    """Not triggered: refused by its rule. Triggered: one issue, with the reports' digests."""
-    assert stage.bot is not None
-    await stage.type("playbook G")
-    await card_with(stage, "Playbook G")
-    await stage.type("walk ticket w-1 3")
-    await until(lambda: any("region-readiness" in text for text in stage.whispers()))
-    world = stage.bot.world
-    kept = write_file(
-        world.config.artifact_dir,
-        "region-readiness-2026-11-23T14-00-00-000Z.json",
-        {"activateMultiRegionProgram": True},
-        kind="region",
-        started_ms=world.clock.now_ms(),
-        target="practice",
-        op=None,
-    )
-    await world.store.write(lambda tx: artifacts.register(tx, kept))
-
-    await stage.type("walk ticket w-1 3")
-    card = await card_with(stage, "is open")
-
-    [issue] = outside.issues
-    assert kept.sha256 in issue["body"]
-    assert "sendcat∕sendcat" in card or "sendcat/sendcat" in card
-
-
 async def test_B_tells_status_and_quota_and_what_is_not_configured(stage: Stage, outside: Outside) -> None:
     """The status page of the provider in trouble, key and credits; nothing of a provider that is well."""
     stage.sendcat.inject("B", variant="primary")
@@ -260,6 +236,7 @@ async def test_B_tells_status_and_quota_and_what_is_not_configured(stage: Stage,
 
 
 async def test_the_card_is_complete_within_two_seconds(stage: Stage) -> None:
+    """On a quiet machine."""
     clock = stage.bot.world.clock if stage.bot else None
     assert clock is not None
     began = clock.monotonic()
@@ -267,14 +244,14 @@ async def test_the_card_is_complete_within_two_seconds(stage: Stage) -> None:
     await stage.type("playbook A")
     await card_with(stage, "Playbook A QUIET", "1. read")
 
-    assert clock.monotonic() - began < 2.0
+    assert clock.monotonic() - began < 2.0 * SLOW
 
 
 async def test_a_second_playbook_line_brings_the_walk_down(stage: Stage) -> None:
     """The open walk goes on at the newest card; the old card says so and has no buttons."""
     await stage.type("playbook F")
     await card_with(stage, "Playbook F QUIET")
-    await press(stage, "Skip step 2", user=ONCALL)
+    await press(stage, "Skip step 4", user=ONCALL)
     await stage.type("playbook F")
     await until(lambda: len(stage.cards()) == 2 and "Playbook F QUIET" in text_of(stage.cards()[1]))
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Protocol
 
+from bot.practice.sendcat.conduct import behave, conduct_of
 from bot.practice.sendcat.deployment import Deployment
 from bot.practice.sendcat.values import Document
 from bot.practice.sendcat.wire import Answer, Request
@@ -69,6 +70,8 @@ class Control:
                 if not (name is None or isinstance(name, str)):
                     raise ValueError("a fault to clear is named as the state names it, such as F:caps")
                 self._faults.clear(name)
+            case "POST", "/_practice/conduct":
+                behave(self._deployment.switches, str(body.get("conduct")))
             case "POST", "/_practice/switches":
                 self._deployment.switches.update(**body)
             case "POST", "/_practice/advance":
@@ -86,6 +89,7 @@ class Control:
             "name": self._deployment.name,
             "nowMs": self._deployment.settle(),
             "faults": list(self._faults.active()),
+            "conduct": conduct_of(self._deployment.switches),
             "switches": switches,
             "counters": self._deployment.counters.report(),
             "forecastStreams": self._deployment.forecast_streams,

@@ -83,7 +83,7 @@ class Deployment:
         self._processed.add(identity)
 
     def webhook_delay_ms(self, now_ms: int) -> float:
-        return self.switches.webhook_ms + sum(delay(now_ms) for delay in self.site_delays)
+        return self.switches.webhook_ms * self.switches.slower + sum(delay(now_ms) for delay in self.site_delays)
 
     def _monitors(self, now_ms: int) -> None:
         self.limiter.monitor(now_ms)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from bot.practice.sendcat.app import App
 from bot.practice.sendcat.clock import PracticeClock
+from bot.practice.sendcat.conduct import CONDUCTS, behave, conduct_of
 from bot.practice.sendcat.control import Control, Option
 from bot.practice.sendcat.convex_http import ConvexHttp
 from bot.practice.sendcat.counters import Counters
@@ -114,6 +115,20 @@ class PracticeSendcat:
     def switches(self) -> Switches:
         """Traps that can be switched on: slow answers, wrong statuses, half an answer, a paused deployment."""
         return self.deployment.switches
+
+    @property
+    def conduct(self) -> str:
+        """How it behaves as a whole: ``healthy``, ``slower``, ``flaky``, ``broken``, or ``other``."""
+        return conduct_of(self.switches)
+
+    @property
+    def conducts(self) -> Mapping[str, str]:
+        """Every way it can behave, with what that is."""
+        return {name: each.summary for name, each in CONDUCTS.items()}
+
+    def behave(self, conduct: str) -> None:
+        """Behave as a whole like this from now on; raises ValueError naming what exists."""
+        behave(self.switches, conduct)
 
     def script(self, script: Script) -> None:
         """Add a trap for the next requests on one address or function."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from starlette.types import Receive, Scope, Send
 
 from bot.practice.sendcat.chat import CHAT_PATH, Chat
@@ -30,6 +32,7 @@ class Site:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self._chat = Chat(deployment)
+        self._luck = random.Random(f"site-{deployment.seed}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +47,12 @@ class Site:
         name = f"{request.method} {request.path}"
         deployment.counters.requests[name] += 1
         switches = deployment.switches
-        if switches.scripts or switches.site_fail_status is not None or switches.site_slow_ms:
+        if (
+            switches.scripts
+            or switches.site_fail_status is not None
+            or switches.site_slow_ms
+            or switches.site_fail_share
+        ):
             trap = switches.script_for(request.path) or Script("", None)
             if await self._trapped(trap, send):
                 return
@@ -101,7 +109,8 @@ class Site:
         if trap.status is not None or trap.body is not None:
             await deliver(Answer.canned(trap), send, half=trap.half_answer)
             return True
-        if switches.site_fail_status is not None:
-            await deliver(Answer.text("Service unavailable", switches.site_fail_status), send)
+        fails = switches.site_fail_share and self._luck.random() < switches.site_fail_share
+        if switches.site_fail_status is not None or fails:
+            await deliver(Answer.text("Service unavailable", switches.site_fail_status or 503), send)
             return True
         return False

@@ -93,16 +93,18 @@ class Stream:
         await self._event(
             type="provider-route", providerId="openrouter", routeId=route.route_id, modelClass=ask.model_class
         )
-        upstream = deployment.upstreams[route.provider]
+        upstream, switches = deployment.upstreams[route.provider], deployment.switches
         if tool:
             await self._tool_call(started_ms)
             return "tool"
         ttft_ms: int | None = None
-        tokens = upstream.tokens
+        tokens, cut_after = upstream.tokens, upstream.cut_after_tokens
+        if switches.stream_break_share and self._random.random() < switches.stream_break_share:
+            cut_after = 1
         for number in range(tokens):
-            if upstream.cut_after_tokens is not None and number >= upstream.cut_after_tokens:
+            if cut_after is not None and number >= cut_after:
                 return "cut"
-            await deployment.clock.sleep(upstream.token_ms)
+            await deployment.clock.sleep(upstream.token_ms * switches.slower)
             self._leave_if_gone()
             if ttft_ms is None:
                 ttft_ms = deployment.clock.now_ms() - started_ms
@@ -135,7 +137,7 @@ class Stream:
         call = deployment.calls.begin(route.provider, deployment.settle(), route.timeout_ms)
         if isinstance(call, Refused):
             return Failure(UNAVAILABLE, call.retry_after_ms)
-        await deployment.clock.sleep(call.wait_ms)
+        await deployment.clock.sleep(call.wait_ms * deployment.switches.slower)
         now_ms, aborted = deployment.settle(), self._gone.done()
         ended = deployment.calls.end(call, now_ms, aborted=aborted)
         if aborted:

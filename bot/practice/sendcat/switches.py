@@ -59,6 +59,12 @@ class Switches:
     """Every answer of the site host comes later by this."""
     site_fail_status: int | None = None
     """Every request on the site host gets this platform error, without an error code of Sendcat."""
+    site_fail_share: float = 0.0
+    """This share of the requests on the site host, 0 to 1, gets a 503 of the platform instead of an answer."""
+    stream_break_share: float = 0.0
+    """This share of the chats, 0 to 1, breaks off after its first words, without ``done`` and without an error."""
+    slower: float = 1.0
+    """The work behind webhooks and chats takes this many times as long."""
     webhook_ms: float = 2.0
     """Usual work of a webhook before its answer."""
     deployment_kind: str = "selfHosted"

@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from bot.clock import rung
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.deliver import Delivery
+from bot.practice.slack.deployments import Deployments
 from bot.practice.slack.hands import Hands
 from bot.practice.slack.refusal import Json, SlackRefusal
 from bot.practice.slack.screen import Screen
@@ -85,6 +87,12 @@ class _Fault(BaseModel):
     storm_429: bool | None = None
 
 
+class _Conduct(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    deployment: str
+    conduct: str
+
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -92,9 +100,15 @@ class Page:
     """The routes of the page. Errors come back as ``{"ok": false, "error": word}`` with status 200 or 400."""
 
     def __init__(
-        self, hands: Hands, screen: Screen, delivery: Delivery, set_down: Callable[[bool], Awaitable[None]]
+        self,
+        hands: Hands,
+        screen: Screen,
+        delivery: Delivery,
+        set_down: Callable[[bool], Awaitable[None]],
+        deployments: Deployments,
     ) -> None:
         self.hands, self.screen, self.delivery, self._set_down = hands, screen, delivery, set_down
+        self.deployments = deployments
         self.stopping = asyncio.Event()
 
     def routes(self) -> list[BaseRoute]:
@@ -109,6 +123,7 @@ class Page:
             ("react", self.react),
             ("pin", self.pin),
             ("fault", self.fault),
+            ("conduct", self.conduct),
         ]
         return [
             Route("/", self.index),
@@ -150,9 +165,7 @@ class Page:
                 now = {"revision": workspace.revision, "channel": workspace.last_channel}
                 yield f"data: {json.dumps(now)}\n\n"
                 while not waker.is_set() and not self.stopping.is_set():
-                    try:
-                        await asyncio.wait_for(waker.wait(), HEARTBEAT_S)
-                    except TimeoutError:
+                    if not await rung(waker, HEARTBEAT_S):
                         yield ": still here\n\n"
                 waker.clear()
         finally:
@@ -225,6 +238,13 @@ class Page:
             self.hands.faults.storm_429 = wanted.storm_429
         if wanted.down is not None:
             await self._set_down(wanted.down)
+        self.hands.workspace.touch()
+        return {"ok": True}
+
+    async def conduct(self, request: Request) -> Json:
+        """How a practice Sendcat behaves from now on."""
+        wanted = await _read(request, _Conduct)
+        self.deployments.behave(wanted.deployment, wanted.conduct)
         self.hands.workspace.touch()
         return {"ok": True}
 

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from starlette.types import ASGIApp
 
-from bot.clock import Clock, SystemClock
+from bot.clock import Clock, SystemClock, rung
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.api import Call, WebApi
 from bot.practice.slack.deliver import Delivery
+from bot.practice.slack.deployments import Behaving, Deployments
 from bot.practice.slack.faults import Faults
 from bot.practice.slack.hands import Hands
 from bot.practice.slack.installed import installed
@@ -41,7 +42,8 @@ class PracticeSlack:
 
     ``manifest`` is the app's manifest: its scopes, commands, shortcuts, events and switches are what the app may do
     and hear. ``clock`` rules trigger ids, response URLs, rate limits and timestamps; the three seconds of an ack are
-    real (``ack_timeout_s``). ``tiers`` is ``realistic``, ``strict`` or ``off``.
+    real (``ack_timeout_s``). ``tiers`` is ``realistic``, ``strict`` or ``off``. ``sendcats`` are the practice Sendcats
+    whose conduct the page can switch.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class PracticeSlack:
         signing_secret: str | None = None,
         people: Iterable[Person] | None = None,
         tiers: Strictness = "realistic",
+        sendcats: Mapping[str, Behaving] | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.app = installed(manifest)
@@ -76,8 +79,9 @@ class PracticeSlack:
             self.delivery,
             self.faults,
         )
-        self.screen = Screen(self.workspace, self.open_views, self.app, self.delivery, self.faults)
-        self.page = Page(self.hands, self.screen, self.delivery, self.set_down)
+        deployments = Deployments(sendcats or {})
+        self.screen = Screen(self.workspace, self.open_views, self.app, self.delivery, self.faults, deployments)
+        self.page = Page(self.hands, self.screen, self.delivery, self.set_down, deployments)
         doors = Doors(self.api, self.hub, self.responses, self.hands.answers)
         self._server = Server([*doors.routes(), *self.page.routes()])
         self._ticker: asyncio.Task[None] | None = None
@@ -287,8 +291,7 @@ class PracticeSlack:
                 left_s = deadline - asyncio.get_running_loop().time()
                 if left_s <= 0:
                     raise TimeoutError(f"nothing of the kind within {timeout_s} s")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(waker.wait(), min(left_s, 0.25))
+                await rung(waker, min(left_s, 0.25))
         finally:
             self.workspace.forget(waker)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.practice.slack.deliver import Delivery
+from bot.practice.slack.deployments import Deployments
 from bot.practice.slack.faults import Faults
 from bot.practice.slack.installed import InstalledApp
 from bot.practice.slack.people import Channel, Person
@@ -15,9 +16,16 @@ class Screen:
     """Draws the workspace for one person as plain data."""
 
     def __init__(
-        self, workspace: Workspace, views: Views, app: InstalledApp, delivery: Delivery, faults: Faults
+        self,
+        workspace: Workspace,
+        views: Views,
+        app: InstalledApp,
+        delivery: Delivery,
+        faults: Faults,
+        deployments: Deployments,
     ) -> None:
         self.workspace, self.views, self.app, self.delivery, self.faults = workspace, views, app, delivery, faults
+        self.deployments = deployments
 
     def state(self, user: str, channel: str | None = None) -> Json:
         """The whole screen; the first channel the person sees when none is named. Reading marks it as read."""
@@ -48,6 +56,7 @@ class Screen:
             "views": self.stack(me.id),
             "home": {"id": home.id, "blocks": home.content["blocks"]} if home else None,
             "faults": {"down": self.faults.down != "no", "storm_429": self.faults.storm_429},
+            "deployments": self.deployments.shown(),
         }
 
     def message(self, message: Message) -> Json:

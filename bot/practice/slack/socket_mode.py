@@ -72,7 +72,8 @@ class SocketHub:
         try:
             if not self.faults.silent_socket:
                 await self._hand_over(envelope)
-            said = await asyncio.wait_for(answered, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                said = await answered
         except TimeoutError:
             return Ack(0, elapsed_ms=(time.perf_counter() - began) * 1000, error="operation_timeout")
         finally:

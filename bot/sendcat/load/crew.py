@@ -186,12 +186,10 @@ class Crew:
         now = self._clock.monotonic()
         if window.n:
             self._budget.add(now, window.n, errors=window.errors, five_xx=window.five_xx, slow=window.slow)
-        overdue = sum(
-            each.window.overdue
-            for each in self._hands
-            if each.window is not None and each.window.scenario == window.scenario
-        )
-        halt = self._budget.verdict(now, overdue)
+        told = [each.window for each in self._hands if each.window is not None]
+        present = [each for each in told if each.scenario == window.scenario]
+        overdue, late = sum(each.overdue for each in present), any(each.late for each in present)
+        halt = self._budget.verdict(now, overdue, late=late)
         if halt is not None:
             self._brake.halt(halt)
 

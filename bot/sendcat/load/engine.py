@@ -7,6 +7,7 @@ the generator measures itself, so that its own slowness is never taken for the t
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ GRACE_S = 1.2
 PROGRESS_S = 0.25
 PART_PROGRESS_S = 0.1
 """With several processes the master keeps the error budget, so they tell more often."""
+
+OWN_LATE_S = 1.0
+"""When we stood still for longer than this, what looks slow within the window of the error budget may be ours."""
 
 WEBHOOK_S = 15.0
 CHAT_S = 60.0
@@ -88,6 +92,8 @@ class Engine:
         self._scenario = ""
         self._budget: ErrorBudget | None = None
         self._stopped_at: float | None = None
+        self._own_lag: array[float] = array("d")
+        self._late_at = float("-inf")
         self._sent = self._done = self._errors = 0
         self._p95 = histogram(())
         self._next_sweep = 0.0
@@ -129,6 +135,7 @@ class Engine:
         self._scenario = name
         self._build = builder(name, self.plan, self._secrets)
         self._p95 = histogram(())
+        self._own_lag = self.measured.own_lag_ms.setdefault(name, array("d"))
         self._budget = scenario_budget(self.plan, name)
         self._window = None if self.share.whole else Window(name)
         runs = self.measured.stages.setdefault(name, [])
@@ -201,7 +208,9 @@ class Engine:
     # Shop
 
     def own_lag(self, seconds: float) -> None:
-        self.measured.own_lag_ms.append(max(0.0, seconds * 1000))
+        self._own_lag.append(max(0.0, seconds * 1000))
+        if seconds > OWN_LATE_S:
+            self._late_at = self.now()
 
     def send(self, index: int, planned_at: float, tally: StageTally) -> bool:
         assert self._pool is not None
@@ -260,6 +269,8 @@ class Engine:
         assert self._pool is not None
         if self._stopped_at is None:
             self.measured.loop_lag_ms.append(max(0.0, (now - self._next_sweep) * 1000))
+        if now - self._next_sweep > OWN_LATE_S:
+            self._late_at = now
         self._next_sweep = now + SWEEP_S
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
         self._pool.sweep()
@@ -279,10 +290,15 @@ class Engine:
     def _over_budget(self, now: float) -> Halt | None:
         if self._budget is None or self._window is not None:
             return None
-        halt = self._budget.verdict(now, self._overdue(now))
+        halt = self._budget.verdict(now, self._overdue(now), late=self._late(now))
         if halt is not None:
             self._brake.halt(halt)
         return self._brake.halted
+
+    def _late(self, now: float) -> bool:
+        """Whether we stood still lately; what was planned then may end as late as the window and its latency allow."""
+        assert self._budget is not None
+        return now - self._late_at < self._budget.budget.window_s + self._budget.slow_ms / 1000
 
     def _overdue(self, now: float) -> int:
         """Requests that are open, or wait for a place, for longer than twice the latency limit."""
@@ -305,7 +321,7 @@ class Engine:
     def _tell(self) -> None:
         if self._window is not None and self._budget is not None:
             full, self._window = self._window, Window(self._scenario)
-            full.overdue = self._overdue(self.now())
+            full.overdue, full.late = self._overdue(self.now()), self._late(self.now())
             self._on_window(full)
         elapsed = self.now() - self._born
         p95 = self._p95.get_value_at_percentile(95) / 1000 if self._p95.get_total_count() else None

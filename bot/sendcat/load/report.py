@@ -8,6 +8,7 @@ from bot.sendcat.load.plan import DrillPlan
 from bot.sendcat.load.stage import LOOK_EVERY_S
 from slo.measure import percentile
 from slo.reports import DrillReport, Ended, Held
+from slo.scenarios import endpoint
 from slo.summary import Run, drill_report, generator_of, held_streams
 
 
@@ -18,8 +19,10 @@ def report_of(plan: DrillPlan, measured: Measured, started_ms: int, finished_ms:
         halt = Halt(halt.reason, f"{halt.detail}; {measured.cut_off} requests on their way were cut off")
     stages = measured.begun
     generator = generator_of(stages).model_copy(update={"processes": measured.processes})
-    if measured.bottleneck:
-        generator = generator.model_copy(update={"bottleneck": True, "reason": measured.bottleneck})
+    limits_ms = {name: slo.max_p95_ms for name in stages if (slo := plan.baseline.endpoint(endpoint(name))) is not None}
+    late = measured.bottleneck(limits_ms)
+    if late:
+        generator = generator.model_copy(update={"bottleneck": True, "reason": late})
     if measured.loop_lag_ms:
         receive_ms = round(percentile(measured.loop_lag_ms, 99), 3)
         generator = generator.model_copy(update={"receive_lag_p99_ms": receive_ms})

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bot.sendcat.load.share import Share
-from slo.profiles import StagePlan, StreamPlan
+from slo.profiles import GIVEN_UP_MS, StagePlan, StreamPlan
 from slo.tally import StageTally
 
-OVERTIME_S = 15.0
+OVERTIME_S = GIVEN_UP_MS / 1000
 """After the last planned moment, requests that still wait for a free place are given up after this time."""
 TICK_S = 0.001
 LOOK_EVERY_S = 0.25

@@ -8,10 +8,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from bot.card import Tone
 from bot.config import Environment, Target
 from bot.dashboard import files
 from bot.dashboard.charts import Series, Wanted, draw
 from bot.dashboard.page import page
+from bot.dashboard.shown import errors
+from bot.dashboard.wanted import of_endpoint
 from bot.main import Bot
 from bot.redact import inert
 from slo.dashboard import Dashboard, FiledDrill, Point, Trend, build
@@ -179,7 +182,8 @@ def point(at: int, **other: Any) -> Point:
         "profile": "burst",
         "p95_ms": 100.0,
         "first_token_p95_ms": 50.0,
-        "error_rate": 0.0,
+        "five_xx_rate": 0.0,
+        "network_error_rate": 0.0,
         "refused_rate": 0.0,
         "stream_success_rate": 1.0,
         "burn": 0.1,
@@ -190,7 +194,7 @@ def point(at: int, **other: Any) -> Point:
 
 def test_every_chart_says_in_words_what_it_shows_and_has_its_table() -> None:
     known = load(Baseline)
-    bad = point(1, p95_ms=20_000.0, error_rate=0.2, stream_success_rate=0.5, burn=4.0)
+    bad = point(1, p95_ms=20_000.0, five_xx_rate=0.2, stream_success_rate=0.5, burn=4.0)
     trends = tuple(
         Trend(path, name, known.endpoint(path), (point(0), bad, point(2, p95_ms=None)))
         for name, path in ENDPOINTS.items()
@@ -213,6 +217,33 @@ def test_every_chart_says_in_words_what_it_shows_and_has_its_table() -> None:
     assert "limit 1500 ms, 1 over it." in seen.text
     assert "✕ over" in seen.text
     assert "✕ under" in seen.text
+
+
+def test_5xx_and_network_errors_are_held_each_against_its_own_limit() -> None:
+    """1.5% of 5xx breaks a webhook's 1%, although its network errors may be 2%; 0.8% and 1.5% break nothing."""
+    known = load(Baseline)
+    path, name = ENDPOINTS["gmail_push_webhook"], "gmail_push_webhook"
+
+    def of(*points: Point) -> tuple[Trend, Any]:
+        trend = Trend(path, name, known.endpoint(path), points)
+        return trend, next(chart for chart in of_endpoint(trend) if chart.id.endswith("-errors"))
+
+    broken, red = of(point(0, five_xx_rate=0.015))
+    within, fine = of(point(0, five_xx_rate=0.008, network_error_rate=0.015))
+
+    assert ([row.word for row in red.rows], [row.word for row in fine.rows]) == (["over"], ["ok"])
+    assert [dot.over for dot in red.dots] == [True, False]
+    assert len(red.limit_ys) == 2
+    assert red.limit_label == "limit of 5xx 1 %, of network errors 2 %"
+    assert "1 over it" in red.said
+    assert (errors(broken).text, errors(broken).tone) == ("5xx 1.5 % of 1 %", Tone.BAD)
+    assert (errors(within).text, errors(within).tone) == ("2.3 %", Tone.OK)
+    [shared] = [
+        chart.limit_label
+        for chart in of_endpoint(Trend("/api/chat", CHAT, known.endpoint("/api/chat"), (point(0),)))
+        if chart.id.endswith("-errors")
+    ]
+    assert shared == "limit 5 %"
 
 
 def test_one_point_none_and_the_same_ones_are_drawn_inside_the_canvas() -> None:

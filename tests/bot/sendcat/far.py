@@ -1,7 +1,8 @@
 """Servers in a process of their own, so that what they do is not measured as the generator's doing.
 
-``python -m tests.bot.sendcat.far stall`` is the server of `stalling`. ``... practice '{"connect_ms": 200, ...}'`` is a practice Sendcat with steady chats. Each
-prints one line of JSON and lives until its stdin ends.
+``python -m tests.bot.sendcat.far stall`` is the server of `stalling`, ``... hang`` that of `hanging`;
+``... practice '{"connect_ms": 200, ...}'`` is a practice Sendcat with steady chats. Each prints one line of JSON and
+lives until its stdin ends.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.bot.sendcat.hanging import Hanging, Ledger
 from tests.bot.sendcat.stalling import Stalling
 
 
 async def _stall() -> dict[str, Any]:
     server = await asyncio.get_running_loop().create_server(Stalling, "127.0.0.1", 0, backlog=1024)
+    await server.start_serving()
+    return {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "keep": id(server)}
+
+
+async def _hang() -> dict[str, Any]:
+    ledger = Ledger()
+    server = await asyncio.get_running_loop().create_server(lambda: Hanging(ledger), "127.0.0.1", 0, backlog=1024)
     await server.start_serving()
     return {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "keep": id(server)}
 
@@ -45,7 +54,8 @@ async def _practice(wish: dict[str, Any]) -> dict[str, Any]:
 
 async def _main() -> None:
     kind, *rest = sys.argv[1:]
-    told = await (_stall() if kind == "stall" else _practice(json.loads(rest[0])))
+    alone = {"stall": _stall, "hang": _hang}.get(kind)
+    told = await (alone() if alone is not None else _practice(json.loads(rest[0])))
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)

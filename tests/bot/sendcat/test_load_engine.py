@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import time
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from slo.scenarios import CHAT
 from slo.verdict import Verdict
 from tests.bot.sendcat.drill_kit import Start, after, judged, now, plan_of, pooled, run_apart, run_here, stage
 from tests.bot.sendcat.far import far
+from tests.bot.sendcat.hanging import seen
 from tests.bot.sendcat.stalling import truth
 from tests.bot.sendcat.wild import (
     GOOD_CHAT,
@@ -30,6 +35,7 @@ from tests.bot.sendcat.wild import (
     healthy,
     in_turn,
     never,
+    over_and_over,
     response,
     slams,
     slow,
@@ -238,22 +244,22 @@ async def test_R18_every_kind_of_bad_within_10_s_and_200_further_requests(wild: 
 @pytest.mark.prove
 async def test_R18_no_healthy_drill_of_fifty_is_aborted(wild: Start) -> None:
     """Healthy is within the promises: now and then slow, a refusal among the answers, and no more."""
-    answers = in_turn(
+    answers = over_and_over(
         *([always(200, b"OK")] * 17), slow(0.4, always(200, b"OK")), always(429, b"later"), always(200, b"OK")
     )
     for _ in range(50):
         server = await wild(answers)
         report = await run_here(plan_of(server.url, stage(120, 150, workers=40)))
         assert report.honest is not None
-        assert report.honest.ended.how == "finished"
+        assert report.honest.ended.how == "finished", (report.honest.ended, report.honest.generator)
 
 
 # Stop (R13, R19)
 
 
-async def _stopped(wild: Start, processes: int = 1) -> None:
-    """A drill on a target of which every third answer hangs, stopped in the middle."""
-    server = await wild(healthy(webhook=in_turn(*[always(200, b"OK"), always(200, b"OK"), never] * 400)))
+async def stopped(url: str, processes: int = 1) -> tuple[float, float]:
+    """Stop a drill in the middle, on a target of which every third answer hangs. Seconds from the stop to the last
+    request that came, and to the last socket that closed."""
     brake = Brake(SystemClock())
     running = asyncio.Event()
 
@@ -261,28 +267,38 @@ async def _stopped(wild: Start, processes: int = 1) -> None:
         if progress.sent > 20:
             running.set()
 
-    plan = plan_of(server.url, stage(6000, 200, workers=200), processes=processes)
+    plan = plan_of(url, stage(6000, 200, workers=200), processes=processes)
     task = asyncio.create_task(run_apart(plan, brake, see))
-    await asyncio.wait_for(running.wait(), 20)
+    await asyncio.wait_for(running.wait(), 60)
     brake.stop("stopped by a test")
-    stopped = now()
-    report = await asyncio.wait_for(task, 20)
-    assert max(seen.at for seen in server.seen) - stopped <= 0.25
-    assert server.open == 0
-    assert server.closed_at - stopped <= 2.0
+    at = now()
+    report = await asyncio.wait_for(task, 60)
+    told = await seen(url)
+    assert told.open == 0
     assert report.honest is not None
     assert (report.honest.ended.how, judged(report).verdict is Verdict.PASS) == ("stopped", False)
+    return told.last_at - at, told.closed_at - at
 
 
-async def test_R19_a_stop_ends_load_in_250_ms_and_sockets_in_2_s(wild: Start) -> None:
-    await _stopped(wild)
+async def test_R19_a_stop_ends_load_in_250_ms_and_sockets_in_2_s() -> None:
+    """In one of three tries, since a busy machine may hold up anybody; the proof below is for every one."""
+    tried = []
+    async with far("hang") as server:
+        for _ in range(3):
+            tried.append(await stopped(server["url"]))
+            if tried[-1][0] <= 0.25 and tried[-1][1] <= 2.0:
+                return
+    pytest.fail(f"last request and last socket after {tried} s")
 
 
 @pytest.mark.prove
-@pytest.mark.timeout(900)
-async def test_R19_a_stop_holds_a_hundred_times(wild: Start) -> None:
-    for number in range(100):
-        await _stopped(wild, processes=1 + number % 2)
+@pytest.mark.timeout(1800)
+async def test_R19_a_stop_holds_a_hundred_times() -> None:
+    async with far("hang") as server:
+        tried = [await stopped(server["url"], processes=1 + number % 2) for number in range(100)]
+    late = [f"{last:.3f} {closed:.3f}" for last, closed in tried if last > 0.25 or closed > 2.0]
+    worst = max(last for last, _ in tried), max(closed for _, closed in tried)
+    assert not late, f"{len(late)} of 100 (s): {late}; worst {worst}"
 
 
 # Several processes
@@ -314,9 +330,6 @@ async def test_R18_the_error_budget_is_kept_over_all_processes(wild: Start) -> N
 
 
 async def test_a_dead_process_stops_the_others_and_is_no_pass(wild: Start) -> None:
-    import os
-    import signal
-
     server = await wild(healthy())
     brake = Brake(SystemClock())
     killed: list[int] = []
@@ -367,6 +380,54 @@ def test_a_window_counts_what_the_budget_needs() -> None:
     for slow_one, status in ((False, 200), (True, 200), (False, 503), (False, None)):
         window.note(slow_one, status)
     assert (window.n, window.slow, window.five_xx, window.errors) == (4, 1, 1, 1)
+
+
+# The generator's look at itself
+
+
+async def test_weakness_15_a_generator_that_stood_still_decides_nothing(wild: Start) -> None:
+    """The load process is frozen for a while by the machine: late requests are its own, not the target's."""
+    server = await wild(healthy())
+    frozen: list[int] = []
+
+    def see(progress: DrillProgress) -> None:
+        if progress.sent > 20 and not frozen:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            frozen.append(int(children[-1]))
+            os.kill(frozen[0], signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(0.6, os.kill, frozen[0], signal.SIGCONT)
+
+    report = await run_apart(plan_of(server.url, stage(150, 100)), on_progress=see)
+    judgement = judged(report)
+    assert frozen
+    assert report.honest is not None
+    assert report.honest.generator.bottleneck
+    assert judgement.verdict is Verdict.INCOMPLETE
+    assert "the load generator sent late" in judgement.reason
+    assert [item.verdict for item in judgement.checks if item.name == "p95_latency"] == [Verdict.INCOMPLETE]
+
+
+async def test_R18_a_generator_that_stood_still_does_not_abort_the_target(wild: Start) -> None:
+    """This process, the drill's, is blocked longer than twice the latency limit: INCOMPLETE, and not FAIL."""
+    server = await wild(healthy())
+    asyncio.get_running_loop().call_later(1.0, time.sleep, 3.3)
+    report = await run_here(plan_of(server.url, stage(400, 100, workers=40)))
+    assert report.honest is not None
+    assert report.honest.ended.how == "finished", report.honest.ended
+    assert judged(report).verdict is Verdict.INCOMPLETE
+
+
+def test_weakness_15_a_late_moment_counts_in_the_scenario_that_it_fell_into() -> None:
+    """Two late requests of thirty move a webhook's p95; among a thousand others they must not get lost."""
+    limits = {"whatsapp_webhook": 1500.0, CHAT: 12_000.0}
+    lags = {"whatsapp_webhook": array("d", [0.1] * 28 + [400.0] * 2), CHAT: array("d", [0.1] * 1000)}
+
+    assert "sent whatsapp_webhook late" in Measured(own_lag_ms=lags).bottleneck(limits)
+    assert Measured(own_lag_ms={**lags, "whatsapp_webhook": array("d", [0.1] * 29 + [400.0])}).bottleneck(limits) == ""
+    chat = {**lags, "whatsapp_webhook": array("d", [0.1] * 30), CHAT: array("d", [0.1] * 900 + [400.0] * 100)}
+    assert Measured(own_lag_ms=chat).bottleneck(limits) == "the load generator sent late: p95 400 ms, allowed 100 ms"
+    few = {**lags, "whatsapp_webhook": array("d", [0.1] * 30), CHAT: array("d", [0.1, 0.1, 400.0])}
+    assert Measured(own_lag_ms=few).bottleneck(limits) == "", "400 ms of a chat's 12 s are not what decides"
 
 
 # The truth about a target that stalls

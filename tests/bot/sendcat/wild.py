@@ -143,6 +143,18 @@ def in_turn(*handlers: Handler) -> Handler:
     return handler
 
 
+def over_and_over(*handlers: Handler) -> Handler:
+    """The first request gets the first handler, and so on, and after the last one again the first."""
+    count = 0
+
+    async def handler(seen: Seen, writer: Writer) -> None:
+        nonlocal count
+        count += 1
+        await handlers[(count - 1) % len(handlers)](seen, writer)
+
+    return handler
+
+
 async def never(_: Seen, __: Writer) -> None:
     """Accepts and never answers."""
     await asyncio.Event().wait()

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from slack_kit import OFFER
 
@@ -299,6 +299,19 @@ CARDS = st.builds(
 @given(CARDS, st.booleans())
 def test_R34_any_card_is_clean_whatever_stands_in_it(card: Card, table_fallback: bool) -> None:
     """Even text that skipped the escaping helper can neither break a limit nor come alive."""
+    stays_clean(card, table_fallback)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(3_600)
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
+@given(CARDS, st.booleans())
+def test_R34_ten_thousand_cards_0_over_a_limit_0_live_foreign_markup(card: Card, table_fallback: bool) -> None:
+    stays_clean(card, table_fallback)
+
+
+def stays_clean(card: Card, table_fallback: bool) -> None:
+    """Within every limit, and no markup alive but our own, by our linter and by the practice Slack's rules."""
     message = render(card, table_fallback=table_fallback)
     assert_clean(message)
     for note in message.overflow:

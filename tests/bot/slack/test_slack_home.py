@@ -16,6 +16,7 @@ from bot.errors import Unreachable
 from bot.home import Home
 from bot.homeparts import Line, Part
 from bot.practice.slack import PracticeSlack
+from bot.practice.slack.faults import SERVER_ERROR, ApiFault
 from bot.practice.slack.people import Person, practice_people
 from bot.slack.home import LOOKING_S, MOST, HomeTab
 from bot.slack.manifest import manifest
@@ -79,6 +80,10 @@ def actor(user: str = "U0ONCALL") -> Actor:
 
 def shows(slack: PracticeSlack, number: int, user: str = "U0ONCALL") -> bool:
     return f"number {number}" in str(slack.home(user))
+
+
+def _tried(slack: PracticeSlack, user: str) -> int:
+    return sum(call.method == "views.publish" and call.args.get("user_id") == user for call in slack.calls)
 
 
 async def changed(store: Store, lobby: Lobby, number: int) -> None:
@@ -165,6 +170,70 @@ async def test_at_most_fifty_people_are_kept_up_to_date_and_only_for_a_while(
     await changed(store, lobby, 2)
     await asyncio.sleep(0.15)
     assert slack.count("views.publish", applied=None) == calls
+
+
+async def test_who_slack_does_not_know_is_given_up_at_once_until_they_open_it_again(
+    slack: PracticeSlack, store: Store, lobby: Lobby, homes: HomeTab
+) -> None:
+    homes.opened(actor("U0NOBODY"))
+    homes.opened(actor())
+    await until(lambda: shows(slack, 0))
+    await until(lambda: _tried(slack, "U0NOBODY") == 1)
+    for number in range(1, 6):
+        await changed(store, lobby, number)
+        await until(lambda n=number: shows(slack, n))  # type: ignore[misc]
+    assert _tried(slack, "U0NOBODY") == 1
+
+    homes.opened(actor("U0NOBODY"))
+    await until(lambda: _tried(slack, "U0NOBODY") == 2)
+
+
+async def test_a_picture_that_slack_refuses_is_not_sent_again_but_the_next_one_is(
+    slack: PracticeSlack, store: Store, lobby: Lobby, homes: HomeTab
+) -> None:
+    homes.opened(actor())
+    await until(lambda: shows(slack, 0))
+    slack.faults.fail("views.publish", ApiFault(apply=False, status=200, error="invalid_blocks"))
+    await changed(store, lobby, 1)
+    await until(lambda: slack.count("views.publish", applied=None) == 2)
+    looks = len(lobby.looks)
+    await changed(store, lobby, 1)
+    await until(lambda: len(lobby.looks) > looks)
+    assert slack.count("views.publish", applied=None) == 2
+
+    await changed(store, lobby, 2)
+    await until(lambda: shows(slack, 2))
+
+
+async def test_while_slack_fails_it_is_asked_ever_more_seldom_and_changes_do_not_hurry_it(
+    slack: PracticeSlack, store: Store, lobby: Lobby, web: AsyncWebClient, clock: Later
+) -> None:
+    tab = HomeTab(lobby, web, store, clock, pace=NoPace(clock), debounce_s=0.0, again_s=30.0)
+    tab.start()
+    slack.faults.fail_share(1.0, kinds=(SERVER_ERROR,))
+    tab.opened(actor())
+    for step in range(300):
+        clock.ahead_s += 2
+        await changed(store, lobby, step)
+    calls = slack.count("views.publish", applied=None)
+    await tab.stop()
+
+    assert 3 <= calls <= 8  # in ten minutes: after 30, 60, 120, 120, ... seconds
+
+
+async def test_it_ends_at_once_in_the_very_moment_of_a_change(
+    store: Store, lobby: Lobby, web: AsyncWebClient, clock: Later
+) -> None:
+    """A cancellation that comes together with news is not lost."""
+    for turns in range(6):
+        tab = HomeTab(lobby, web, store, clock, pace=NoPace(clock), debounce_s=5.0)
+        tab.start()
+        await asyncio.sleep(0.01)
+        tab.opened(actor("U0NOBODY"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(2):
+            await tab.stop()
 
 
 async def test_what_breaks_for_one_look_does_not_end_the_tab(

@@ -55,6 +55,9 @@ class Approvals(RuleBasedStateMachine):
 
     proposals = Bundle("proposals")
 
+    taken = 0
+    """Steps of all machines of a run."""
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
@@ -191,6 +194,7 @@ class Approvals(RuleBasedStateMachine):
 
     @invariant()
     def one_is_open_and_every_approval_is_another_humans_or_on_the_record(self) -> None:
+        Approvals.taken += 1
         assert sum(known["open"] for known in self.model.values()) <= 1
         for change_id, known in self.model.items():
             row = changes.get(self.db, change_id)
@@ -210,5 +214,9 @@ def test_R10_R11_R12_no_order_of_steps_gets_around_the_approval() -> None:
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
 def test_R10_R11_R12_twenty_thousand_steps() -> None:
-    whole = settings(max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(Approvals, settings=whole)
+    whole = settings(max_examples=200, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))
+    Approvals.taken, rounds = 0, 0
+    while Approvals.taken < 20_000:
+        run_state_machine_as_test(Approvals, settings=whole)
+        rounds += 1
+        assert rounds < 30

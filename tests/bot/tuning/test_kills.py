@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ async def live(state_dir: Path, **how: Any) -> dict[str, Any] | None:
     process = _FORKS.Process(target=victim, args=(str(state_dir), str(out)), kwargs=how)
     process.start()
     try:
-        await asyncio.wait_for(asyncio.to_thread(process.join), 60)
+        await asyncio.wait_for(asyncio.to_thread(process.join), 240)
     finally:
         if process.is_alive():
             process.kill()
@@ -61,7 +62,7 @@ async def killed_and_resolved(
 ) -> int:
     """Live and die as told, then live to the end; compare what Sendcat saw with what the record says.
 
-    Returns how many lives ended by the kill.
+    What Sendcat saw is counted at the practice Sendcat, not told by the bot. Returns how many lives ended by the kill.
     """
     killed = 0
     environment, counters = sendcat.deployment.environment, sendcat.counters.variable_changes
@@ -76,6 +77,7 @@ async def killed_and_resolved(
 
     assert ended is not None
     writes, story = counters[CHAT] - before, f"{lives} {ended}"
+    assert ended["undoes"] <= 1 or ended["doubted"], story
     assert ended["in_doubt"] == [], story
     assert ended["resolved_s"] < 10, story
     assert ended["whole"], story
@@ -85,6 +87,8 @@ async def killed_and_resolved(
     assert writes <= (1 if ended["state"] == "kept" else 2), story
     if writes:
         assert ended["intents"] == 1, story
+    if ended["state"] == "undone":
+        assert writes == 2 * ended["intents"], story
     return killed
 
 
@@ -118,10 +122,15 @@ async def test_R28_every_failpoint_five_times(tmp_path: Path, sendcat: PracticeS
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
 async def test_R28_two_hundred_random_kills(tmp_path: Path, sendcat: PracticeSendcat) -> None:
-    """At any moment of a life of about a second; half of them once more while it recovers."""
+    """At any moment of a life, however long that is on this machine; half of them once more while it recovers."""
     choose = random.Random(200)
+    began = time.monotonic()
+    await killed_and_resolved(tmp_path / "whole", sendcat, worse=True, lives=[])
+    whole_s, killed = time.monotonic() - began, 0
     for number in range(200):
-        lives = [{"after_s": choose.uniform(0.05, 1.2)}]
+        lives = [{"after_s": choose.uniform(0.05, whole_s)}]
         if number % 2:
-            lives.append({"after_s": choose.uniform(0.05, 1.0)})
-        await killed_and_resolved(tmp_path / str(number), sendcat, worse=choose.random() < 0.5, lives=lives)
+            lives.append({"after_s": choose.uniform(0.05, whole_s)})
+        worse = choose.random() < 0.5
+        killed += await killed_and_resolved(tmp_path / str(number), sendcat, worse=worse, lives=lives)
+    assert killed >= 100, "most kills must meet a life"

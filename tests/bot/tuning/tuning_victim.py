@@ -95,8 +95,9 @@ async def _live(state_dir: Path, out: Path, failpoint: str, worse: bool) -> None
         "note": change.note,
         "in_doubt": in_doubt,
         "resolved_s": resolved_s,
-        "path": await bench.path(),
         "intents": sum(json.loads(row.body)["outcome"] == "intent" for row in rows if '"change"' in row.body),
+        "undoes": (path := await bench.path()).count("reverting"),
+        "doubted": "doubtful" in path,
         "whole": await bot.world.store.read(lambda conn: audit.tail_ok(conn, 10**6)),
     }
     await bot.close()

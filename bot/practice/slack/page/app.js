@@ -94,11 +94,14 @@ function inTurn(deliver) {
   return turn;
 }
 
+/** What belongs to the house and is nobody's act. */
+const HOUSE = new Set(["fault", "conduct"]);
+
 /** Post something as the person one is and show what came of it; failures become a note. Tells whether it went well. */
 async function send(verb, body) {
   let answer;
   try {
-    answer = await post(verb, verb === "fault" ? body : { as: place.as, ...body });
+    answer = await post(verb, HOUSE.has(verb) ? body : { as: place.as, ...body });
     if (answer.ok === false) throw new Error(answer.error ?? "The workspace refused this.");
   } catch (error) {
     toast(explain(error.message), { tone: "error" });
@@ -242,6 +245,7 @@ function draw() {
   document.title = `${unread ? `(${unread}) ` : ""}${home ? app.name : `${known?.kind === "dm" ? "" : "#"}${name}`} · Practice Slack`;
   // A switch that was just moved shows what was wanted until the workspace has heard it.
   for (const box of document.querySelectorAll("[data-fault]:not([data-busy])")) box.checked = faults?.[box.dataset.fault] === true;
+  for (const choice of document.querySelectorAll("[data-conduct]:not([data-busy])")) choice.value = conductOf(choice.dataset.conduct);
   banners.show([faults, known?.member, home, name], () => bannerRows(faults, known, home));
 
   at("conversation").hidden = home;
@@ -332,6 +336,11 @@ function find() {
   thread.jump(ts);
 }
 
+/** How a practice Sendcat behaves, as the workspace says it. */
+function conductOf(name) {
+  return (state.deployments ?? []).find((each) => each.name === name)?.conduct ?? "";
+}
+
 function openFaults(anchor) {
   const row = (key, label, hint, testid) => {
     const box = h("input", {
@@ -349,6 +358,26 @@ function openFaults(anchor) {
     });
     return h("label", { class: "switch-row" }, h("span", null, h("strong", null, label), h("span", { class: "faint" }, hint)), box);
   };
+  const deployment = ({ name, conduct, conducts }) => {
+    const known = conducts.some((each) => each.name === conduct);
+    const choice = h(
+      "select",
+      {
+        "data-conduct": name,
+        testid: `conduct-${name}`,
+        onchange: async () => {
+          choice.dataset.busy = "";
+          await send("conduct", { deployment: name, conduct: choice.value });
+          delete choice.dataset.busy;
+          choice.value = conductOf(name);
+        },
+      },
+      conducts.map((each) => h("option", { value: each.name, title: each.summary }, each.name)),
+      !known && h("option", { value: conduct, disabled: true }, conduct),
+    );
+    choice.value = conduct;
+    return h("label", { class: "switch-row" }, h("span", null, h("strong", null, `Sendcat ${name}`), h("span", { class: "faint" }, "How this deployment behaves.")), choice);
+  };
   popover(
     anchor,
     h(
@@ -357,6 +386,7 @@ function openFaults(anchor) {
       h("div", { class: "menu-title" }, "Practice switches"),
       row("down", "Slack is down", "The app's calls fail, and nothing reaches it.", "fault-down"),
       row("storm_429", "429 storm", "Slack answers most calls with “ratelimited”.", "fault-storm"),
+      (state.deployments ?? []).map(deployment),
     ),
   );
 }

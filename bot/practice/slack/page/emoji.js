@@ -36,12 +36,27 @@ export const PICKER = (
   "hourglass_flowing_sand memo pushpin mag bulb wrench rocket fire boom thinking_face question x heart"
 ).split(" ");
 
+/** The signs of a verdict or a state (ux.md, "Words and signs"): drawn by the page, since not every machine has a font for them. */
+const SIGNS = { "✅": "ok", "⚠": "warn", "🔴": "bad", "❔": "unknown", "⏳": "running", "⌛": "running", "🚫": "refused", "⏸": "paused" };
+const SIGN = new RegExp(`(${Object.keys(SIGNS).join("|")})\\uFE0F?`, "gu");
+
+/** A text with its signs as small drawings; the character stays below each, for copying and for reading aloud. */
+export function signs(text) {
+  const parts = [];
+  let rest = 0;
+  for (const match of text.matchAll(SIGN)) {
+    parts.push(text.slice(rest, match.index), h("span", { class: `sign sign-${SIGNS[match[1]]}` }, match[0]));
+    rest = match.index + match[0].length;
+  }
+  return rest === 0 ? text : [...parts, text.slice(rest)];
+}
+
 /** The drawing of a shortcode, or the shortcode as it was written when this page does not know it. */
 export function emoji(name) {
   const base = String(name).split("::")[0];
   const character = EMOJI.get(base);
   if (!character) return document.createTextNode(`:${name}:`);
-  return h("span", { class: "emoji", role: "img", "aria-label": base.replaceAll("_", " "), title: `:${base}:` }, character);
+  return h("span", { class: "emoji", role: "img", "aria-label": base.replaceAll("_", " "), title: `:${base}:` }, signs(character));
 }
 
 /** Replace the shortcodes of a plain text by characters; for places that take strings only (menus, titles). */

@@ -2,7 +2,7 @@
 
 import { channel, nameOf, person } from "./directory.js";
 import { fragment, h, safeUrl } from "./dom.js";
-import { emoji, EMOJI } from "./emoji.js";
+import { emoji, EMOJI, signs } from "./emoji.js";
 import { formatted, fullTime } from "./when.js";
 
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
@@ -27,11 +27,11 @@ export function plain(text, withShortcodes = true) {
   if (withShortcodes) {
     for (const match of text.matchAll(/:([a-z0-9_+'-]+):/g)) {
       if (!EMOJI.has(match[1])) continue;
-      parts.push(unescape(text.slice(rest, match.index)), emoji(match[1]));
+      parts.push(signs(unescape(text.slice(rest, match.index))), emoji(match[1]));
       rest = match.index + match[0].length;
     }
   }
-  parts.push(unescape(text.slice(rest)));
+  parts.push(signs(unescape(text.slice(rest))));
   return fragment(parts);
 }
 
@@ -88,7 +88,7 @@ function inline(text, autolink) {
   let run = "";
   let at = 0;
   const flush = () => {
-    if (run) parts.push(unescape(run));
+    if (run) parts.push(signs(unescape(run)));
     run = "";
   };
   while (at < text.length) {

@@ -1,7 +1,7 @@
 /** The `rich_text` block: sections, lists, quotes, preformatted text, and what stands in them. */
 
-import { h, safeUrl } from "./dom.js";
-import { emoji } from "./emoji.js";
+import { fragment, h, safeUrl } from "./dom.js";
+import { emoji, signs } from "./emoji.js";
 import { broadcast, channelLink, group, link, mention } from "./mrkdwn.js";
 import { formatted, fullTime } from "./when.js";
 
@@ -31,7 +31,7 @@ function list(element) {
 const runs = (element) => (element.elements ?? []).map(run);
 
 const RUNS = {
-  text: (run) => run.text ?? "",
+  text: (run) => fragment(signs(run.text ?? "")),
   link: (run) => link(run.url, run.text),
   emoji: (run) => emoji(run.name),
   user: (run) => mention(run.user_id),

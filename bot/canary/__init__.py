@@ -1,0 +1,1 @@
+"""A canary: control and candidate side by side under the same load (VERDICTS, "Canary")."""

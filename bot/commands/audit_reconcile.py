@@ -1,0 +1,262 @@
+"""``audit reconcile``: was anything changed beside the bot? Our record against the deployment (issue, "Audit")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.card import Attachment, Card, Cell, Table, Tone, when
+from bot.command import Args, Command, Outcome
+
+if TYPE_CHECKING:
+    from bot.audit.reconciling import Outside, Own, Seen
+    from bot.run import Run
+    from bot.sendcat.convex import AuditEvent
+    from bot.store.audit import AuditRecord
+    from bot.store.tx import Tx
+
+ROWS = 8
+WEEK_MS = 7 * 86_400_000
+
+
+class ReconcileArgs(Args):
+    accept: str = ""
+    """A knob whose value of now is right, though somebody else set it: accepted on the record, not shown any more."""
+    why: str = ""
+    """The reason for accepting it."""
+
+
+async def _reconcile(run: Run, args: ReconcileArgs) -> Outcome:
+    """Reads listed knobs and, where the key permits, Convex's log; writes nothing to Sendcat."""
+    from bot.audit import reconciling
+    from bot.store import audit, changes, settings
+    from playbooks.knobs import all_knobs
+
+    name = run.target.name
+    began_ms = run.world.clock.now_ms()
+    stored = await run.convex.environment()
+    seen: Seen | None = await run.world.store.read(lambda conn: _seen(settings.get(conn, _key(name))))
+    events, unread = await _events(run, began_ms, seen)
+    intents = await _intents(run, name, {event.knob for event in events if event.knob is not None})
+    strangers = reconciling.foreign(events, intents)
+
+    def write(tx: Tx) -> tuple[dict[str, Outside], tuple[str, ...], dict[str, Own]]:
+        mine = reconciling.own(reversed(changes.recent(tx.db, name, limit=1_000)))
+        busy = {knob for knob, one in mine.items() if one.at_ms >= began_ms or not one.sure}
+        last = _seen(settings.get(tx.db, _key(name)))
+        knobs = [knob for knob in all_knobs() if knob not in busy]
+        fresh = reconciling.differences(stored, last, mine, knobs)
+        outside = reconciling.standing(last.outside if last else {}, fresh, stored, mine, tx.now_ms)
+        told = {knob: (was, now) for knob, (was, now) in fresh.items() if knob in outside}
+        passing = {
+            e.knob for e in strangers if e.knob and e.knob not in fresh and e.at_ms > (last.events_ms if last else 0)
+        }
+        for knob, (was, now) in told.items():
+            seq = audit.append(tx, _fact(run, knob, was, now, strangers))
+            outside[knob] = outside[knob].model_copy(update={"seq": seq})
+        for knob in sorted(passing):
+            text = stored.get(knob)
+            audit.append(tx, _fact(run, knob, text, text, strangers))
+        if args.accept and args.accept in outside:
+            gone = outside.pop(args.accept)
+            audit.append(tx, _accepted(run, args, gone))
+        kept = {k: v for k, v in stored.items() if k not in busy}
+        kept |= {k: v for k, v in (last.stored if last else {}).items() if k in busy}
+        newest = max((event.at_ms for event in events), default=last.events_ms if last else 0)
+        look = reconciling.Seen(at_ms=began_ms, stored=kept, outside=outside, events_ms=newest)
+        settings.put(tx, _key(name), look.model_dump(mode="json"))
+        return outside, tuple(sorted({*told, *passing})), mine
+
+    if args.accept:
+        _known(args.accept)
+    outside, new, mine = await run.world.store.write(write)
+    card = _card(run, outside, new, seen, strangers, unread, mine, len(stored))
+    data = {
+        "target": name,
+        "outside": reconciling.data(outside),
+        "new": list(new),
+        "firstLook": seen is None,
+        "events": [{"knob": e.knob, "atMs": e.at_ms, "action": e.action, "actor": e.actor} for e in strangers[-50:]],
+        "eventsUnread": unread,
+        "stored": len(stored),
+    }
+    return Outcome(card=card, exit_status=1 if outside else 0, data=data)
+
+
+def _key(target: str) -> str:
+    return f"reconcile:{target}"
+
+
+def _seen(raw: object) -> Seen | None:
+    from bot.audit.reconciling import Seen
+
+    return None if raw is None else Seen.model_validate(raw)
+
+
+def _known(knob: str) -> None:
+    from bot.catalog import nearest
+    from bot.errors import Unknown
+    from bot.redact import inert
+    from playbooks.knobs import all_knobs
+
+    if knob not in all_knobs():
+        near = nearest(knob.upper(), all_knobs())
+        raise Unknown(
+            f"{inert(knob, 60)} is no knob.",
+            then=f"/sendcat audit reconcile --accept={near or 'KNOB'}",
+            fields={"accept": "the name of a knob"},
+        )
+
+
+async def _events(run: Run, now_ms: int, seen: Seen | None) -> tuple[tuple[AuditEvent, ...], str]:
+    """Convex's own events since the last look, a week at most; or why there are none."""
+    from bot.redact import inert
+    from bot.sendcat.convex import CallFailed, Cause
+
+    since = max(seen.events_ms if seen and seen.events_ms else 0, now_ms - WEEK_MS)
+    try:
+        return await run.convex.audit_events(since), ""
+    except CallFailed as error:
+        if error.code == "AuditLogsDisabled":
+            return (), "this deployment's plan has no audit log"
+        if error.code == "AuditLogsTooOld":
+            return (), "the log does not reach back that far"
+        if error.cause is Cause.NO_PERMISSION:
+            return (), f"the deploy key lacks `{error.permission or 'deployment:auditLog:view'}`"
+        return (), inert(error.what, 200)
+
+
+async def _intents(run: Run, target: str, knobs: set[str]) -> dict[str, list[int]]:
+    """When the bot itself set out to write each of these knobs, by its own record."""
+    from bot.audit import reconciling
+    from bot.store import audit_search
+    from bot.store.audit_search import Source, Wanted, word
+
+    since = run.world.clock.now_ms() - WEEK_MS - reconciling.AFTER_MS
+    found: dict[str, list[int]] = {}
+    for knob in knobs:
+        ours = ((Source("word", word(knob)),), (Source("phase", "intent"),), (Source("target", target),))
+        look = Wanted(ours, since_ms=since)
+        page = await run.world.store.read(lambda conn, look=look: audit_search.search(conn, look, limit=500))  # type: ignore[misc]
+        found[knob] = [hit.at_ms for hit in page.hits if hit.detail.get("change")]
+    return found
+
+
+def _fact(run: Run, knob: str, was: str | None, now: str | None, events: tuple[AuditEvent, ...]) -> AuditRecord:
+    """The record of a change that was not ours; written once."""
+    from bot.store.audit import AuditRecord
+
+    told = [event for event in events if event.knob == knob]
+    detail: dict[str, Any] = {"knobs": {knob: {"was": _kept(run, was), "now": _kept(run, now)}}}
+    if told:
+        last = told[-1]
+        detail["convex"] = {"events": len(told), "last_ms": last.at_ms, "actor": last.actor, "action": last.action}
+    return AuditRecord(
+        phase="system",
+        action="audit.reconcile",
+        actor="system",
+        door="system",
+        object=knob,
+        target=run.target.name,
+        op=run.op.id,
+        outcome="changed outside" if was != now else "changed outside, and back",
+        detail=detail,
+    )
+
+
+def _accepted(run: Run, args: ReconcileArgs, gone: Outside) -> AuditRecord:
+    from bot.redact import inert
+    from bot.store.audit import AuditRecord
+
+    return AuditRecord(
+        phase="decision",
+        action="audit.reconcile",
+        actor=run.who.actor.account,
+        person=run.who.person,
+        door=run.op.by.door.value,
+        object=args.accept,
+        target=run.target.name,
+        op=run.op.id,
+        outcome="accepted",
+        why=inert(args.why) or None,
+        detail={"knobs": {args.accept: {"was": _kept(run, gone.was), "now": _kept(run, gone.now)}}},
+    )
+
+
+def _kept(run: Run, text: str | None) -> str | None:
+    """A stored text as the record may keep it: known secrets and people blotted out (R36, R37)."""
+    return None if text is None else run.world.masker.text(run.world.scrubber.scrub(text[:200]))
+
+
+def _card(
+    run: Run,
+    outside: dict[str, Outside],
+    new: tuple[str, ...],
+    seen: Seen | None,
+    events: tuple[AuditEvent, ...],
+    unread: str,
+    mine: dict[str, Own],
+    stored: int,
+) -> Card:
+    from bot.redact import inert
+
+    def said(text: str | None) -> str:
+        return "unset" if text is None else inert(text, 40) or "empty"
+
+    rows = tuple(
+        (
+            Cell(text=knob),
+            Cell(text=said(one.was)),
+            Cell(text=said(one.now), tone=Tone.BAD),
+            Cell(text=("new" if knob in new else "known") + (f", record {one.seq}" if one.seq else "")),
+        )
+        for knob, one in sorted(outside.items(), key=lambda item: -item[1].seen_ms)
+    )
+    count = len(outside)
+    title = f"{count} knob{'' if count == 1 else 's'} changed outside the bot" if count else "Every knob is as recorded"
+    if not count and seen is None:
+        title = f"First look: {stored} stored knobs noted"
+    lines = []
+    if events:
+        told = [f"{e.knob} {when(e.at_ms)} by a {inert(e.actor, 30)} ({inert(e.action, 60)})" for e in events[-5:]]
+        lines.append("*Convex's log, not by the bot:*\n" + "\n".join(f"• {line}" for line in told))
+    if unread:
+        lines.append(f"Convex's own log was not read: {unread}.")
+    doubtful = sorted({one.change for one in mine.values() if not one.sure})
+    if doubtful:
+        lines.append(f"Left out, since it is at work or unclear: {', '.join(doubtful)}.")
+    first = next(iter(sorted(outside)), "")
+    was = outside[first].was if first else None
+    mend = (
+        f"who may mend it: a responder proposes `/sendcat tune {first} {said(was)}` and another person approves"
+        if was is not None
+        else f"who may mend it: whoever holds the deploy key, by `npx convex env remove {first}`"
+    )
+    return Card(
+        title=title,
+        tone=Tone.BAD if count else Tone.OK,
+        context=run.context,
+        lead=f"{len(new)} of this is new and on the record now." if new else "",
+        table=Table(columns=("Knob", "Record says", "Is now", "Known"), rows=rows[:ROWS]) if rows else None,
+        sections=tuple(lines),
+        next=f"{mend}; or, if it is right: /sendcat audit reconcile --accept={first} --why=…" if count else "",
+        footer="only listed knobs are ever read; nothing was changed",
+        attachments=(
+            (Attachment(title="All of them", text="\n".join(" ".join(cell.text for cell in row) for row in rows)),)
+            if len(rows) > ROWS
+            else ()
+        ),
+        final=True,
+    )
+
+
+COMMANDS = (
+    Command(
+        name="audit reconcile",
+        summary="Compare our record with the deployment's knobs and Convex's own log: what was changed beside the bot.",
+        action="audit.reconcile",
+        args=ReconcileArgs,
+        run=_reconcile,
+        examples=("audit reconcile", 'audit reconcile --accept=TOOL_JOB_RUNMAX_WEB --why="set by hand on purpose"'),
+        group="Keep",
+    ),
+)

@@ -1,0 +1,257 @@
+"""``canary``: may this candidate be promoted? Both deployments drilled in turns, compared, and decided on by a person.
+
+Runbook, "Canary Promotion Procedure"; operator-commands.md section 6. The verbs write the decision down; moving traffic
+is the deploy pipeline's, which asks ``canary status``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.canary.flags import VARIABLES, CanaryArgs
+from bot.card import Card, Field, Form, Tone, when
+from bot.command import Args, Command, Outcome
+from bot.config import Config
+
+if TYPE_CHECKING:
+    from bot.run import Run
+    from bot.store.cases import Case, Verb
+
+
+async def _run(run: Run, args: CanaryArgs) -> Outcome:
+    import asyncio
+    from dataclasses import replace
+
+    from bot.canary.comparing import Comparison
+    from bot.canary.flags import Policies, pair
+    from bot.canary.made import conclude
+    from bot.command import Door
+
+    both = pair(run.world.config, args, run.target)
+    run = replace(run, on=both.control)
+    local = run.op.by.door is Door.TERMINAL
+    policies = await asyncio.to_thread(lambda: Policies(run.world.config, {"canary": args.policy}, anywhere=local))
+    comparison = Comparison(run, args, both)
+    comparison.prepare()
+    try:
+        found = await comparison.measure()
+    except Exception as error:
+        # A fault of ours ends it; what was measured until then is evidence, and is kept.
+        from bot.canary.made import make
+
+        comparison.broke(type(error).__name__)
+        await make(run, args, both, policies, comparison.found)
+        raise
+    return await conclude(run, args, both, policies, found)
+
+
+class CaseArgs(Args):
+    case: str
+    """Id of the canary, such as cn-4."""
+    reason: str = ""
+    """Why; needed for Roll back, for a warning, and to take a promotion back."""
+
+
+class WaiveArgs(CaseArgs):
+    scenario: str
+    """Which scenario may stay untested for this promotion."""
+
+
+class StatusArgs(Args):
+    candidate: str = "candidate"
+    """The target that was to be promoted."""
+    control: str | None = None
+    """The target that it was compared with; the default target without it."""
+    release: str | None = None
+    """What the promotion must be about, NAME or NAME@COMMIT."""
+    wait: bool = False
+    """Wait until somebody has decided, or the decision has expired."""
+
+
+async def _changed(run: Run, case: Case, *, circuits: bool) -> str | None:
+    from bot import bound
+    from bot.canary.flags import Policies
+
+    return await bound.changed(run, case, Policies, circuits=circuits)
+
+
+async def _decide(run: Run, args: CaseArgs, verb: Verb, scenario: str | None = None) -> Outcome:
+    from bot.deciding import decide_case
+
+    async def last_look(run: Run, case: Case) -> str | None:
+        return await _changed(run, case, circuits=True)
+
+    return await decide_case(run, "canary", args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
+
+
+async def _promote(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "promote")
+
+
+async def _roll_back(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "roll-back")
+
+
+async def _revoke(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "revoke")
+
+
+async def _waive(run: Run, args: WaiveArgs) -> Outcome:
+    return await _decide(run, args, "waive", args.scenario)
+
+
+async def _status(run: Run, args: StatusArgs) -> Outcome:
+    """Exit 0 only for a promotion that still holds: both deployments are looked at once more."""
+    from bot.passport import same_commit
+    from bot.standing import said, standing
+
+    control = run.world.config.target_named(args.control) if args.control else run.target
+    candidate = run.world.config.target_named(args.candidate)
+    name, _, commit = (args.release or "").partition("@")
+
+    def other_release(case: Case) -> str | None:
+        if name and case.binding.get("release") != name:
+            return f"The canary {case.id} was about {case.binding.get('release') or 'no named release'}."
+        if not same_commit(case.commit, commit):
+            return f"The canary {case.id} was about commit {case.commit or 'none'}."
+        return None
+
+    async def changed(run: Run, case: Case) -> str | None:
+        return await _changed(run, case, circuits=False)
+
+    answer = await standing(
+        run, "canary", control.name, candidate.name, wait=args.wait, changed=changed, unfit=other_release
+    )
+    case = answer.case
+    if answer.exit_status or case is None or case.answer is None:
+        return said(run, answer, f"run the canary: /sendcat canary --candidate={candidate.name}")
+    decision = case.answer
+    card = Card(
+        title=f"PROMOTED: {candidate.name} beside {control.name}",
+        tone=Tone.OK,
+        context=run.context,
+        lead=(
+            f"{case.id} is promoted until {when(decision.until_ms or 0)} (decision {decision.id}); "
+            "what it rests on has not changed. Moving traffic is the pipeline's."
+        ),
+        final=True,
+    )
+    data = {
+        "state": answer.word,
+        "case": case.id,
+        "decision": decision.id,
+        "until_ms": decision.until_ms,
+        "digest": case.digest,
+        "release": case.binding.get("release"),
+        "commit": case.commit,
+    }
+    return Outcome(card=card, exit_status=0, data=data)
+
+
+def _form(config: Config) -> Form:
+    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
+    others = [name for name, _ in targets if name != config.default_target]
+    likely = "candidate" if "candidate" in others else others[0] if others else ""
+    return Form(
+        title="Canary",
+        fields=(
+            Field(
+                flag="control",
+                label="Control: serves traffic now",
+                kind="choice",
+                options=targets,
+                value=config.default_target or "",
+            ),
+            Field(flag="candidate", label="Candidate: may be promoted", kind="choice", options=targets, value=likely),
+            Field(
+                flag="profile",
+                label="Profile",
+                kind="choice",
+                options=(
+                    ("quick", "quick: about half a minute, sees little of chats"),
+                    ("standard", "standard: about ten minutes, sees 5% broken chats"),
+                    ("burst", "burst: about four minutes"),
+                ),
+                value="quick",
+            ),
+            Field(
+                flag="release",
+                label="What runs on the candidate, NAME or NAME@COMMIT",
+                hint="2026.11.23-2@4c1e9ab",
+                optional=True,
+            ),
+        ),
+        submit="Run the canary",
+        note="A release manager other than you presses Promote or Roll back on the card.",
+    )
+
+
+def _decision(name: str, summary: str, run: object, example: str, args: type[CaseArgs] = CaseArgs) -> Command[CaseArgs]:
+    return Command(
+        name=f"canary {name}",
+        summary=summary,
+        action="canary.decide",
+        args=args,
+        run=run,  # type: ignore[arg-type]
+        positional=("case",),
+        examples=(example,),
+        group="Release",
+        quiet=True,
+        targeted=False,
+    )
+
+
+COMMANDS = (
+    Command(
+        name="canary",
+        summary="Control and candidate drilled in turns and compared; a release manager promotes or rolls back.",
+        action="canary",
+        args=CanaryArgs,
+        run=_run,
+        examples=(
+            "canary --control=production --candidate=candidate",
+            "canary --control-url=https://a.convex.site --candidate-url=https://b.convex.site --profile=standard",
+        ),
+        group="Release",
+        effects=True,
+        single=True,
+        form=_form,
+        variables=VARIABLES,
+    ),
+    _decision(
+        "promote",
+        "Promote the candidate; by a release manager who did not start the canary.",
+        _promote,
+        "canary promote cn-4 --reason='p95 near its limit since the import'",
+    ),
+    _decision(
+        "roll-back",
+        "Roll the candidate back, with the reason.",
+        _roll_back,
+        "canary roll-back cn-4 --reason='chat p95 doubled'",
+    ),
+    _decision(
+        "revoke",
+        "Take a promotion back, with the reason.",
+        _revoke,
+        "canary revoke cn-4 --reason='errors since the switch'",
+    ),
+    _decision(
+        "waive",
+        "Let a named scenario stay untested for one promotion, with the reason.",
+        _waive,
+        "canary waive cn-4 --scenario=chat_stream_http --reason='tested by hand'",
+        WaiveArgs,
+    ),
+    Command(
+        name="canary status",
+        summary="Whether a candidate is promoted now; exit 0 only then.",
+        action="status",
+        args=StatusArgs,
+        run=_status,
+        examples=("canary status --candidate=candidate --wait=true",),
+        group="Release",
+        # Whoever waits takes no place among the quick answers.
+        quiet_for=lambda args: not args.wait,
+    ),
+)

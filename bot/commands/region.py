@@ -1,0 +1,216 @@
+"""``region-readiness``: is one region still enough? Demand, load pressure, snapshot health (runbook, playbook G).
+
+Reads only: one snapshot and the saved drill reports. What is TRIGGERED waits for a release manager who is not the
+starter; the decision is about the programme, not about a deployment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field as Limit
+from pydantic import field_validator
+
+from bot.card import Field, Form
+from bot.command import EXIT, Args, Command, Outcome
+from bot.config import Config
+
+if TYPE_CHECKING:
+    from bot.region.made import Look
+    from bot.run import Run
+    from bot.store.cases import Verb
+    from slo.policy import RegionPolicy
+
+STREAMS = "expected-peak-streams"
+
+
+class RegionArgs(Args):
+    expected_peak_streams: int | None = None
+    """Forecast of concurrent streams at peak: 5000, 5k, 20_000, 1.5m; without it demand is not known."""
+    snapshot_file: str | None = None
+    """A saved snapshot instead of a fresh one; a file name in the artifact directory."""
+    snapshot_minutes: int | None = Limit(default=None, ge=1, le=1440)
+    """Window of the fresh snapshot in minutes; the policy says 30."""
+    snapshot_limit: int = Limit(default=50, ge=1, le=1000)
+    """Rows of each snapshot section; the server cuts it to 50."""
+    lookback_reports: int | None = Limit(default=None, ge=1, le=50)
+    """How many of the latest drill reports count, by when they were started; the policy says 6."""
+    policy: str | None = None
+    """Another region-rollout policy; a file name in the artifact directory."""
+
+    @field_validator("expected_peak_streams", mode="before")
+    @classmethod
+    def _streams(cls, value: Any) -> Any:
+        from slo.region import BadForecast, parse_streams
+
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_streams(value)
+        except BadForecast as error:
+            raise ValueError(str(error)) from None
+
+
+class CaseArgs(Args):
+    case: str
+    """Id of the decision, such as rg-3."""
+    reason: str = ""
+    """Why."""
+
+
+async def _run(run: Run, args: RegionArgs) -> Outcome:
+    import asyncio
+
+    from bot.command import Door
+    from bot.decided import decided
+    from bot.region import made, sources
+    from bot.region.card import card as draw
+    from bot.store import cases
+    from slo.verdict import Verdict
+
+    local = run.op.by.door is Door.TERMINAL
+    policy, path = await asyncio.to_thread(sources.policy, run.world.config, args.policy, anywhere=local)
+    policy = sources.with_lookback(policy, args.lookback_reports)
+    look, missing, by_hand = await _look(run, args, policy, anywhere=local)
+    drills = await sources.drills(run, policy.load_pressure.lookback_reports)
+    found = made.Gathered(args.expected_peak_streams, policy, path, drills, look, missing, by_hand)
+    result = await made.judge_and_keep(run, found)
+    card, verdict = draw(run, found, result), result.verdict
+    data: dict[str, Any] = {
+        "verdict": verdict.value,
+        "decision": result.judged.word,
+        "triggered": verdict is Verdict.FAIL,
+        "recommended_topology": result.judged.topology,
+        "original_rule": result.judged.judgement.original_rule,
+        "artifact": result.artifact,
+        "not_looked_at": list(drills.unread),
+        "warnings": list(result.warnings),
+        "report": result.report.to_artifact(),
+    }
+    if verdict is Verdict.FAIL:
+        case = await made.open_case(run, found, result, card)
+        card = decided(case, run.world.clock.now_ms())
+        data |= {"case": case.id, "state": cases.standing(case, run.world.clock.now_ms()).value}
+    return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
+
+
+async def _look(run: Run, args: RegionArgs, policy: RegionPolicy, *, anywhere: bool) -> tuple[Look | None, str, str]:
+    """The snapshot, or why there is none and the line to read it by hand: demand and load decide without it."""
+    from bot import measure
+    from bot.errors import Unreachable
+    from bot.region import sources
+    from bot.region.made import Look
+    from slo.artifacts import FileRef
+    from slo.snapshot import SERVER_MAX_LIMIT
+
+    if args.snapshot_file is not None:
+        ref, saved = await sources.saved_snapshot(run, args.snapshot_file, anywhere=anywhere)
+        return Look(saved, ref, fresh=False), "", ""
+    minutes = args.snapshot_minutes or policy.ops_snapshot.window_minutes
+    try:
+        looked = await measure.snapshot(run, minutes=minutes, limit=args.snapshot_limit)
+    except Unreachable as error:
+        return None, error.what, error.then or "npm run reliability:snapshot"
+    sha256 = next(kept.sha256 for kept in run.saved if kept.name == looked.artifact)
+    look = Look(
+        looked.snapshot,
+        FileRef(name=looked.artifact, sha256=sha256),
+        fresh=True,
+        limit=looked.read.effective_limit or SERVER_MAX_LIMIT,
+        skew_ms=looked.read.skew_ms,
+        note=looked.read.note,
+    )
+    return look, "", ""
+
+
+async def _decide(run: Run, args: CaseArgs, verb: Verb) -> Outcome:
+    from bot.deciding import decide_case
+    from bot.region.bound import changed
+
+    return await decide_case(run, "region", args.case, verb, reason=args.reason, last_look=changed)
+
+
+async def _approve(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "approve")
+
+
+async def _reject(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "reject")
+
+
+async def _revoke(run: Run, args: CaseArgs) -> Outcome:
+    return await _decide(run, args, "revoke")
+
+
+def _form(config: Config) -> Form:
+    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
+    return Form(
+        title="Region readiness",
+        fields=(
+            Field(flag=STREAMS, label="Forecast: concurrent streams at peak", hint="5000, 5k or 20_000"),
+            Field(
+                flag="target",
+                label="Target",
+                kind="choice",
+                options=targets,
+                value=config.default_target or "",
+                optional=True,
+            ),
+        ),
+        submit="Check",
+        note="20,000 streams call for a standby region, 60,000 for two active ones. Nothing is sent but one read.",
+    )
+
+
+COMMANDS = (
+    Command(
+        name="region-readiness",
+        summary="Is one region still enough? Forecast, load pressure of the latest drills, snapshot health.",
+        action="region",
+        args=RegionArgs,
+        run=_run,
+        examples=(
+            "region-readiness --expected-peak-streams=5000",
+            "region-readiness --expected-peak-streams=20k --lookback-reports=10",
+        ),
+        group="Release",
+        form=_form,
+        variables={STREAMS: ("RELIABILITY_EXPECTED_PEAK_STREAMS",)},
+    ),
+    Command(
+        name="region-readiness approve",
+        summary="Approve the multi-region programme on a TRIGGERED check; by a release manager who did not start it.",
+        action="region.decide",
+        args=CaseArgs,
+        run=_approve,
+        positional=("case",),
+        examples=("region-readiness approve rg-3 --reason='launch forecast confirmed'",),
+        group="Release",
+        quiet=True,
+        targeted=False,
+    ),
+    Command(
+        name="region-readiness reject",
+        summary="Keep the single region although a check was TRIGGERED, with the reason.",
+        action="region.decide",
+        args=CaseArgs,
+        run=_reject,
+        positional=("case",),
+        examples=("region-readiness reject rg-3 --reason='forecast withdrawn'",),
+        group="Release",
+        quiet=True,
+        targeted=False,
+    ),
+    Command(
+        name="region-readiness revoke",
+        summary="Take the approval of the multi-region programme back.",
+        action="region.decide",
+        args=CaseArgs,
+        run=_revoke,
+        positional=("case",),
+        examples=("region-readiness revoke rg-3 --reason='launch postponed'",),
+        group="Release",
+        quiet=True,
+        targeted=False,
+    ),
+)
