@@ -28,7 +28,9 @@ EVERY_MS = 10 * 60_000
 GATHER_S = 0.2
 """What is decided within this time of each other shares a checkpoint afterwards."""
 
-CHANGES = frozenset({"mutate", "tune", "undo", "pause", "resume", "break-glass", "break-glass.review", "restore"})
+CHANGES = frozenset(
+    {"mutate", "tune", "undo", "pause", "resume", "break-glass", "break-glass.review", "restore", "pool"}
+)
 """Actions that change something for others; besides these every decision counts."""
 
 

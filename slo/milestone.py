@@ -200,10 +200,12 @@ def _pool(
             original=before.get(name),
         )
 
-    return [
-        made("chat_auth_pool_size", size, limits.min_auth_pool_size, "count"),
-        made("chat_pool_unique_coverage", share, limits.min_unique_coverage, "rate"),
-    ]
+    used = made("chat_pool_unique_coverage", share, limits.min_unique_coverage, "rate")
+    ended = drill.honest.ended.how if drill.honest is not None else "finished"
+    if used.verdict is Verdict.FAIL and ended != "finished":
+        # Users whose turn had not come when it ended are not users that were left out.
+        used = used.model_copy(update={"verdict": Verdict.INCOMPLETE, "reason": f"the drill was {ended} before"})
+    return [made("chat_auth_pool_size", size, limits.min_auth_pool_size, "count"), used]
 
 
 def _scale(name: str, rules: Milestone, drill: DrillReport, path: str, owner: Owner) -> Sequence[Check]:

@@ -30,7 +30,7 @@ def tokens_text(facts: PoolFacts, now_ms: int, max_age_ms: int) -> str:
         old = age is not None and age > max_age_ms
         parts.append(f"{silent} do not say when they end{', and the file is old' if old else ''}")
     if not over and first is not None:
-        soon = first <= now_ms + max_age_ms
+        soon = first <= now_ms + max_age_ms // 2
         parts.append(f"{'the first ends soon, ' if soon else 'they hold until '}{when(first)}")
     return "; ".join(parts) or "none"
 

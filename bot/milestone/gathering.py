@@ -160,9 +160,7 @@ async def gather(run: Run, wish: Asked, course: Course, found: Gathered) -> None
     if found.drilled is None:
         found.not_run = found.not_run or "the drill could not be run"
     elif run.brake.halted is None:
-        before = found.before.read
-        async with course.step(LEASES):
-            await course.note(await gatemade.own_leases_end(run, before))
+        await _step(course, found, LEASES, lambda: "npm run reliability:snapshot", _leases, run, wish)
     await _step(course, found, AFTER, lambda: "npm run reliability:snapshot", _after, run, wish)
 
 
@@ -228,6 +226,11 @@ def _short(check: Check) -> str:
 
 async def _before(run: Run, wish: Asked, course: Course, found: Gathered) -> None:
     found.before = await measure.snapshot(run, minutes=wish.minutes, limit=wish.limit)
+
+
+async def _leases(run: Run, wish: Asked, course: Course, found: Gathered) -> None:
+    assert found.before is not None
+    await course.note(await gatemade.own_leases_end(run, found.before.read))
 
 
 async def _drill(run: Run, wish: Asked, course: Course, found: Gathered) -> None:

@@ -58,7 +58,7 @@ async def conclude(run: Run, wish: Asked, found: Gathered) -> Outcome:
     made = await _make(run, wish, found)
     verdict = made.judged.verdict
     card = shown.gate_card(run, wish, found, made)
-    if found.drilled is not None:
+    if found.drilled is not None and wish.rules.profile != "quick" and not stopped(run):
         picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
         footer = " · ".join(part for part in (card.footer, left_out) if part)
         more = (*card.attachments, *pictures.attached(picture))

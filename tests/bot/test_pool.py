@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.authpool.entries import ends_ms
-from bot.config import Environment
+from bot.config import Config, Environment
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import artifacts
@@ -97,6 +97,28 @@ async def test_a_run_that_was_stopped_leaves_a_whole_file_and_is_gone_on_with(
     again = await run(bot)
     assert (again["data"]["kept"], again["data"]["users"]) == (made, 6)
     assert sendcat.counters.statuses[f"POST {SIGN_UP} 200"] == signed_up + 6 - made
+
+
+async def test_R18_a_bot_that_ends_meanwhile_leaves_a_whole_file_and_the_next_one_goes_on(
+    config: Config, sendcat: PracticeSendcat
+) -> None:
+    """The run is INTERRUPTED; nobody goes on with it by itself; the same line keeps what stands in the file."""
+    file = config.artifact_dir / NAME
+    sendcat.script(Script(TOKEN, times=None, delay_ms=150))
+    first = await Bot.lead(config, rests=False)
+    running = asyncio.create_task(run(first))
+    await until(file.exists)
+    running.cancel()
+    await first.close(grace_s=0.0)
+    made = len(json.loads(file.read_text()))
+    sendcat.switches.scripts.clear()
+    second = await Bot.lead(config, rests=False)
+    again = await run(second)
+    await second.close(grace_s=0.5)
+
+    assert 0 < made < 6
+    assert (again["data"]["kept"], again["data"]["users"]) == (made, 6)
+    assert len(json.loads(file.read_text())) == 6
 
 
 async def test_a_limited_or_failing_app_is_tried_again_and_a_write_is_not(bot: Bot, sendcat: PracticeSendcat) -> None:

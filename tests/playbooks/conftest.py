@@ -7,7 +7,7 @@ import pytest
 from playbooks.book import Book
 
 COMMANDS = frozenset(
-    {"help", "triage", "snapshot", "probe", "drill", "diagnose", "inspect", "owners", "stop", "doctor"}
+    {"help", "triage", "snapshot", "probe", "drill", "diagnose", "inspect", "owners", "pool", "stop", "doctor"}
 )
 
 
