@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from bot.audit.criteria import Moment
 from bot.card import Button, Card
 from bot.card import Field as Question
 from bot.card import Form as FormOf
@@ -33,9 +34,9 @@ class AuditArgs(Args):
     """On which target, by name."""
     outcome: str = ""
     """How it ended: PASS, FAIL, kept, undone, approve, refused."""
-    since: str = ""
+    since: Moment = ""
     """From when on: an age (7d, 12h, 30min) or a date in UTC (2026-11-23)."""
-    until: str = ""
+    until: Moment = ""
     """Until when: an age or a date."""
     before: int | None = Field(default=None, ge=1)
     """Go on with records older than this number, as the Older button does."""
