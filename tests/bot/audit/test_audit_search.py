@@ -182,3 +182,16 @@ def test_a_search_costs_no_more_in_a_longer_trail(tmp_path: Path) -> None:
 
     assert long < 4 * short + 2.0
     trail.close()
+
+
+@pytest.mark.prove
+def test_a_million_records_are_searched_within_fifty_milliseconds(tmp_path: Path) -> None:
+    """The p95 over searches of every kind and the pages after them; the worst one stays bounded."""
+    from tests.bench import audit as bench
+
+    path = tmp_path / "large.db"
+    bench.fill(path, bench.RECORDS)
+    bench.searched(path, bench.RECORDS, 1)
+    took = sorted(bench.searched(path, bench.RECORDS, 5))
+
+    assert took[int(len(took) * 0.95)] <= 50
