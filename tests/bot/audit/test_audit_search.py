@@ -155,6 +155,11 @@ def test_a_time_that_is_none_is_told_at_its_question(wish: Wish, field: str) -> 
     assert "audit --" in str(told.value)
 
 
+def test_a_mention_of_slack_is_the_person_behind_the_account() -> None:
+    assert wanted(Wish(person="<@U0ONCALL|ann>"), CONFIG, NOW) == wanted(Wish(person="@oncall"), CONFIG, NOW)
+    assert wanted(Wish(person="<@U0OTHER>"), CONFIG, NOW).all_of == ((Source("actor", "slack:U0OTHER"),),)
+
+
 def timed(trail: Trail, looks: list[Wanted], rounds: int) -> list[float]:
     """Milliseconds of each search, by a reader of its own."""
     took = []
