@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
 
 from bot.authority import TABLE
 from bot.errors import Unknown
@@ -21,8 +23,21 @@ if TYPE_CHECKING:
 
 _AGE = re.compile(r"(\d{1,5})\s*(min|m|h|d|w)")
 _UNITS_MS = {"min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_MENTION = re.compile(r"<@([UW][A-Z0-9]{2,30})(?:\|[^>]*)?>")
 _OP = re.compile(r"[rq]-[2-9b-z]{4,8}")
 _SIGNS = re.compile(r"""[,=;:()"'\s]+""")
+
+
+def _checked(text: str) -> str:
+    try:
+        moment(text, 2**42, "since")
+    except Unknown as error:
+        raise ValueError(error.fields["since"]) from None
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_checked)]
+"""An age or a date as it is typed, checked where a form can still mark its question."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +83,15 @@ def wanted(wish: Wish, config: Config, now_ms: int) -> Wanted:
 
 
 def people(name: str, config: Config) -> tuple[Source, ...]:
-    """Every account of a person, and the person's name as the trail has it; or one account."""
-    name = name.strip().lstrip("@")
+    """Every account of a person, and the person's name as the trail has it; or one account.
+
+    Slack sends a mention as ``<@U0ONCALL|ann>``: then it is the account that counts.
+    """
+    name = name.strip()
+    if mentioned := _MENTION.fullmatch(name):
+        owner = (who for who, person in config.people.items() if mentioned[1] in person.slack)
+        name = next(owner, f"slack:{mentioned[1]}")
+    name = name.lstrip("@")
     if ":" in name:
         return (Source("actor", name),)
     person = config.people.get(name)

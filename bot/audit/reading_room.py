@@ -2,7 +2,7 @@
 
 In: one line of JSON on stdin. Out: one line with the address once it listens. When stdin ends, it ends. What Datasette
 says of itself (``/-/...``) is not served, nor is anything without the secret path: other people of the host are not
-auditors. No plugin is loaded.
+auditors. No plugin is loaded, since the parent's environment says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import ctypes
 import importlib
 import json
-import os
 import signal
 import socket
 import sys
@@ -33,7 +32,6 @@ def main() -> int:
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     wish = json.loads(sys.stdin.readline())
-    os.environ["DATASETTE_LOAD_PLUGINS"] = ""
     return asyncio.run(_serve(wish))
 
 

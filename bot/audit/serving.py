@@ -55,6 +55,7 @@ async def reading_room(state_dir: Path, port: int) -> AsyncIterator[tuple[str, a
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            env={"DATASETTE_LOAD_PLUGINS": ""},
         )
         assert child.stdin is not None
         assert child.stdout is not None

@@ -75,6 +75,12 @@ def tell(conn: Connection, name: str, now_ms: int) -> Story:
     )
 
 
+def has_one(words: str) -> str | None:
+    """The id that a record's object begins with, when that is a thing with a story: a change, a case, a grant."""
+    name = words.partition(" ")[0]
+    return name if re.fullmatch(r"(?:c|g|cn|ms|rg|ce|b|i)-\d{1,9}", name) else None
+
+
 def _change(conn: Connection, name: str, now_ms: int) -> Story:
     change = changes.get(conn, name)
     if change is None:

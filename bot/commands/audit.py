@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from bot.audit.criteria import Moment
 from bot.card import Button, Card
 from bot.card import Field as Question
 from bot.card import Form as FormOf
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bot.audit.story import Story
     from bot.card import Fact
     from bot.run import Run
+    from bot.store.audit_search import Page
     from bot.store.changes import Change
 
 
@@ -33,9 +35,9 @@ class AuditArgs(Args):
     """On which target, by name."""
     outcome: str = ""
     """How it ended: PASS, FAIL, kept, undone, approve, refused."""
-    since: str = ""
+    since: Moment = ""
     """From when on: an age (7d, 12h, 30min) or a date in UTC (2026-11-23)."""
-    until: str = ""
+    until: Moment = ""
     """Until when: an age or a date."""
     before: int | None = Field(default=None, ge=1)
     """Go on with records older than this number, as the Older button does."""
@@ -74,7 +76,7 @@ async def _search(run: Run, args: AuditArgs) -> Outcome:
         title=title,
         lead=lead,
         sections=("\n".join(lines),) if lines else (),
-        buttons=_buttons(run, args, page.older),
+        buttons=_buttons(run, args, page),
         next="" if count else "fewer words, a longer --since, or /sendcat audit alone for the newest",
         footer=" · ".join(
             filter(None, (inert(run.op.line, 120), "newest first", "/sendcat audit show c-41 tells one as a story"))
@@ -89,14 +91,19 @@ async def _search(run: Run, args: AuditArgs) -> Outcome:
     )
 
 
-def _buttons(run: Run, args: AuditArgs, older: int | None) -> tuple[Button, ...]:
+def _buttons(run: Run, args: AuditArgs, page: Page) -> tuple[Button, ...]:
+    """Older, the story of the newest thing that has one, and asking anew."""
+    from bot.audit.story import has_one
     from playbooks.lines import Line, parse
 
     line = parse(run.op.line)
     found = []
-    if older is not None:
-        further = Line(line.command, line.words, {**line.flags, "before": str(older)})
+    if page.older is not None:
+        further = Line(line.command, line.words, {**line.flags, "before": str(page.older)})
         found.append(Button(label="Older", line=further.text, name="audit.older"))
+    named = next((name for hit in page.hits if (name := has_one(hit.object))), None)
+    if named is not None:
+        found.append(Button(label=f"Story of {named}", line=f"audit show {named}", name="audit.story"))
     asked = {key: value for key, value in line.flags.items() if key not in ("before", "limit")}
     found.append(Button(label="Search…", line="audit", name="audit.search", form=search_form(asked)))
     return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from bot.audit.criteria import Moment
 from bot.card import Attachment, Card, Field, Form, Tone
 from bot.command import Args, Command, Door, Outcome
 
@@ -28,9 +29,9 @@ class ExportArgs(Args):
     """Only about this knob (csv)."""
     object: str = ""
     """Only about this run, change, gate or incident (csv)."""
-    since: str = ""
+    since: Moment = ""
     """From when on: an age (7d) or a date in UTC (csv)."""
-    until: str = ""
+    until: Moment = ""
     """Until when: an age or a date (csv)."""
     output: str = ""
     """At a terminal: where to put a copy, as an absolute path that is free."""

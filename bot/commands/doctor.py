@@ -83,7 +83,27 @@ async def _database(run: Run) -> list[Finding]:
     if damage:
         return [Finding("database", "bad", damage, "leave the files as they are; restore from the last backup")]
     await run.world.store.read(lambda conn: audit.tail_ok(conn, 200))
-    return [Finding("database", "ok", f"whole, audit tail verified, epoch {run.world.store.epoch}")]
+    found = [Finding("database", "ok", f"whole, audit tail verified, epoch {run.world.store.epoch}")]
+    return [*found, await _backups(run)]
+
+
+async def _backups(run: Run) -> Finding:
+    """Is the newest backup as young as the clock should have made it?"""
+    import asyncio
+
+    from bot.store import backups
+    from bot.views import duration
+    from bot.world import Finding
+
+    config, then = run.world.config, "sendcat audit backup"
+    there = await asyncio.to_thread(backups.listing, config.state_dir)
+    if not there:
+        return Finding("backups", "warn", "none was made yet", then)
+    newest = await asyncio.to_thread(backups.look, there[0])
+    age_ms = run.world.clock.now_ms() - newest.at_ms
+    late = config.backup.every_hours and age_ms > 2 * config.backup.every_hours * 3_600_000
+    detail = f"{len(there)}, the newest of {newest.records} records {duration(age_ms)} ago"
+    return Finding("backups", "warn" if late else "ok", detail, then if late else "")
 
 
 async def _target(run: Run, target: Target) -> list[Finding]:

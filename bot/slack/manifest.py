@@ -126,9 +126,9 @@ def to_yaml(value: dict[str, Any]) -> str:
 
 
 def _hint(names: list[str]) -> str:
-    """``triage | probe | ...``, as many as fit."""
+    """``triage | probe | ...``: the first word of each command once, as many as fit."""
     hint = ""
-    for name in names:
+    for name in dict.fromkeys(name.partition(" ")[0] for name in names):
         longer = f"{hint} | {name}" if hint else name
         if len(longer) > _HINT - 6:
             return f"{hint} | ..."

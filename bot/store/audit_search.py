@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from sqlite3 import Connection
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 Column = Literal["word", "person", "actor", "action", "target", "outcome", "phase", "op"]
 

@@ -14,7 +14,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import acks, drills, whole
+from tests.bench import acks, audit, drills, whole
 from tests.bench.figure import Figure
 
 
@@ -46,6 +46,7 @@ def draw(figures: list[Figure]) -> Table:
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     figures = [*asyncio.run(acks.measure()), *asyncio.run(acks.appends())]
+    figures += audit.measure()
     figures += asyncio.run(drills.measure())
     figures += [*whole.start_up(), *asyncio.run(whole.measure())]
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()}

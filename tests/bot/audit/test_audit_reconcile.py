@@ -179,3 +179,28 @@ def test_an_event_that_our_own_intent_explains_is_not_foreign() -> None:
     ]
     assert [e.at_ms - at for e in foreign(events, {WEB: [at]})] == [-BEFORE_MS - 1, AFTER_MS + 1]
     assert foreign([AuditEvent("push", at, "member", None)], {}) == ()
+
+
+async def test_the_log_is_read_page_by_page_and_keeps_listed_names_only(bot: Bot, sendcat: PracticeSendcat) -> None:
+    """250 events are three pages; names of other variables, addresses of people and odd events are dropped (R36, R37)."""
+    sendcat.switches.audit_log = True
+    sendcat.deployment.audit += [
+        {
+            "actor": {"type": "member", "email": "ann@example.com"},
+            "action": "update_environment_variable",
+            "createTime": 1_790_000_000_000 + n,
+            "metadata": {"variable_name": (WEB, "STRIPE_KEY")[n % 2]},
+            "clientIp": "203.0.113.10",
+        }
+        for n in range(250)
+    ]
+    sendcat.deployment.audit.append({"action": 7, "createTime": "x"} | {"createTime": 1_790_000_000_900})
+    client = bot.world.convex(bot.world.config.target["practice"])
+    events = await client.audit_events(0)
+    some = await client.audit_events(0, pages=1)
+
+    assert len(events) == 250
+    assert len(some) == 100
+    assert {event.knob for event in events} == {WEB, None}
+    assert {event.actor for event in events} == {"member"}
+    assert "example.com" not in repr(events)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -19,6 +21,7 @@ from bot.main import Bot
 from bot.pages import read_book
 from bot.store import audit, backups, offers, ops
 from bot.terminal import offline
+from bot.terminal.socket import actor_of
 from bot.watch import Watch
 from tests.conftest import carry_out
 
@@ -102,6 +105,53 @@ async def test_R39_a_backup_is_put_back_told_of_verified_and_accepted(config: Co
     second = put_back(config, held.name)
     assert second["records"] == held.records
     assert verifier.trail(config.state_dir).status == 0
+
+
+async def test_R41_a_restore_that_a_crash_cut_off_is_refused_at_the_next_start_and_can_be_done_again(
+    config: Config,
+) -> None:
+    """The anchor of the restore is filed before the files change places: the former database does not pass for it."""
+    await once(config, "owners", "audit backup", "owners")
+    data = put_back(config)
+    aside = Path(str(data["setAside"]))
+    (aside / "sendcat.db").replace(config.state_dir / "sendcat.db")
+    bot = await Bot.lead(config, rests=False)
+    await bot.close()
+    assert bot.world.store.damage is not None
+
+    put_back(config)
+    await once(config, "owners")
+    checked = verifier.trail(config.state_dir)
+    assert checked.status == 0
+    assert sum("a backup was put back" in note for note in checked.notes) == 2
+
+
+def test_R7_the_terminal_itself_restores_for_an_admins_login_only(config: Config) -> None:
+    """As ``sendcat audit restore`` runs: by the login of the operating system, without a bot, without a socket."""
+    asyncio.run(once(config, "owners", "audit backup"))
+    login = actor_of(os.getuid()).account.removeprefix("os:")
+    with pytest.raises(Refused, match="admin"):
+        offline.carry_out("audit restore newest", catalog(), _without(config, login), practice=None)
+    mine = _without(config, login)
+    lead = mine.people["lead"].model_copy(update={"os": (login,)})
+    mine = mine.model_copy(update={"people": {**mine.people, "lead": lead}})
+    listed = offline.carry_out("audit restore", catalog(), mine, practice=None)
+    done = offline.carry_out("audit restore newest --why='by hand'", catalog(), mine, practice=None)
+
+    assert listed is not None
+    assert len(listed.data["backups"]) == 1
+    assert done is not None
+    assert done.card.title.startswith("RESTORED")
+    assert offline.carry_out("audit verify", catalog(), mine, practice=None) is None
+
+
+def _without(config: Config, login: str) -> Config:
+    """Nobody in the configuration has this login."""
+    people = {
+        name: person.model_copy(update={"os": tuple(one for one in person.os if one != login)})
+        for name, person in config.people.items()
+    }
+    return config.model_copy(update={"people": people})
 
 
 async def test_R41_a_damaged_database_is_left_alone_until_an_admin_puts_a_backup_back(config: Config) -> None:

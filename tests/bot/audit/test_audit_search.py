@@ -155,6 +155,11 @@ def test_a_time_that_is_none_is_told_at_its_question(wish: Wish, field: str) -> 
     assert "audit --" in str(told.value)
 
 
+def test_a_mention_of_slack_is_the_person_behind_the_account() -> None:
+    assert wanted(Wish(person="<@U0ONCALL|ann>"), CONFIG, NOW) == wanted(Wish(person="@oncall"), CONFIG, NOW)
+    assert wanted(Wish(person="<@U0OTHER>"), CONFIG, NOW).all_of == ((Source("actor", "slack:U0OTHER"),),)
+
+
 def timed(trail: Trail, looks: list[Wanted], rounds: int) -> list[float]:
     """Milliseconds of each search, by a reader of its own."""
     took = []
@@ -182,3 +187,16 @@ def test_a_search_costs_no_more_in_a_longer_trail(tmp_path: Path) -> None:
 
     assert long < 4 * short + 2.0
     trail.close()
+
+
+@pytest.mark.prove
+def test_a_million_records_are_searched_within_fifty_milliseconds(tmp_path: Path) -> None:
+    """The p95 over searches of every kind and the pages after them; the worst one stays bounded."""
+    from tests.bench import audit as bench
+
+    path = tmp_path / "large.db"
+    bench.fill(path, bench.RECORDS)
+    bench.searched(path, bench.RECORDS, 1)
+    took = sorted(bench.searched(path, bench.RECORDS, 5))
+
+    assert took[int(len(took) * 0.95)] <= 50
