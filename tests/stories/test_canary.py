@@ -93,7 +93,7 @@ async def test_from_the_form_to_a_promotion_that_a_pipeline_trusts_until_somethi
     assert any("Canary of candidate RUNNING" in text and "round 2 of 4, candidate" in text for text in seen)
     card = seen[-1]
     assert "PASS: canary of candidate beside practice · waiting for Promote or Roll back" in card.splitlines()[0]
-    for word in ("Control", "Candidate", "Difference", "whatsapp p95", "4 of 4 rounds", "2026.11.23-2@4c1e9ab"):
+    for word in ("Control", "Candidate", "Difference", "whatsapp p95", "4 of 4 rounds", "2026.11.23-2", "4c1e9ab"):
         assert word in card
 
     # Both origins were loaded in turns, each with its own secret: another one would have been refused (R15).

@@ -33,7 +33,7 @@ from slo.canary import Seen
 from slo.policy import Baseline, CanaryPolicy, Ownership, load
 from slo.profiles import StagePlan
 from slo.reports import DrillReport, Ended, ProbeReport, Sample
-from slo.rounds import CANDIDATE, merge, order
+from slo.rounds import CANDIDATE, CONTROL, merge, order
 from slo.scenarios import CHAT, SCENARIOS
 from slo.summary import StageRun, drill_report
 from slo.tally import StageTally
@@ -292,20 +292,21 @@ def _receiver(raw: bytes) -> Callable[[], Awaitable[Any]]:
     return receive
 
 
-def drilled(side: str, release: Release, seed: int) -> DrillReport:
+def drilled(side: str, release: Release, seed: int, blocks: int | None = None) -> DrillReport:
     """All rounds of one side as one report, at the times at which its turns come in a whole canary.
 
     The sides share nothing but time, so each can be run by itself, and one control can stand beside several candidates.
+    ``blocks`` is as many as the profile runs by itself, unless given.
     """
     with asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        return runner.run(_drilled(side, release, seed))
+        return runner.run(_drilled(side, release, seed, blocks or canary.blocks_for(PROFILE)))
 
 
-async def _drilled(side: str, release: Release, seed: int) -> DrillReport:
+async def _drilled(side: str, release: Release, seed: int, blocks: int) -> DrillReport:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SteppedLoop)
     here = Side(side, release, 2 * seed + (side == CANDIDATE), loop)
-    turns = order(canary.blocks_for(PROFILE))
+    turns = order(blocks)
     reports = []
     for at, turn in enumerate(turns):
         if turn == side:
