@@ -97,7 +97,7 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
     lacks = _bindable(lacks, pair, found)
     warned = (
         *(f"judged by another {name} than Sendcat's own" for name in policies.foreign),
-        *warnings(made, policy),
+        *warnings(made, policy, control, candidate),
     )
     statistics, drawn = await _evidence(control.drill, candidate.drill, baseline)
     honest = CanaryHonest.of(

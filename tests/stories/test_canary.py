@@ -21,6 +21,7 @@ from slo.verdict import Verdict
 from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 from tests.stories.canary_kit import LINE, config_for_both, running_candidate
 
+pytestmark = pytest.mark.timeout(300)
 RELEASES = "C0REL"
 
 
@@ -89,7 +90,7 @@ async def test_from_the_form_to_a_promotion_that_a_pipeline_trusts_until_somethi
         seen.extend(text_of(card) for card in both.cards()[-1:])
         return bool(seen) and "cn-1" in seen[-1]
 
-    await until(drawn, 60)
+    await until(drawn, 200)
     assert any("Canary of candidate RUNNING" in text and "round 2 of 4, candidate" in text for text in seen)
     card = seen[-1]
     assert "PASS: canary of candidate beside practice · waiting for Promote or Roll back" in card.splitlines()[0]
@@ -105,9 +106,12 @@ async def test_from_the_form_to_a_promotion_that_a_pipeline_trusts_until_somethi
     for practice in (both.sendcat, candidate):
         assert practice.counters.statuses["POST /api/whatsapp/webhook 200"] >= 60
     assert judged_again(both)["verdict"] == judged_again(both)["recorded"] == "PASS"
-    thread = json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"]))
-    await until(lambda: "Every delta" in json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"])), 10)
-    assert "cn-1" not in thread
+
+    def in_thread(word: str) -> bool:
+        return word in json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"]))
+
+    for word in ("Every delta", "Mann-Whitney", "canary-check-", ".png"):
+        await until(lambda word=word: in_thread(word), 20)
 
     status = "canary status --candidate=candidate"
     assert await exit_of(both, status) == 5
@@ -139,7 +143,7 @@ async def test_a_flaky_candidate_fails_and_is_rolled_back(both: Stage, candidate
     """No Promote on its card; the deltas and owners are; Roll back asks why; a typed promotion is refused."""
     candidate.switches.site_fail_share = 0.3
     await both.type(f"{LINE} --max-5xx-regression-rate=0.5")
-    await until(lambda: bool(both.cards()) and "cn-1" in text_of(both.cards()[-1]), 60)
+    await until(lambda: bool(both.cards()) and "cn-1" in text_of(both.cards()[-1]), 200)
     card = text_of(both.cards()[-1])
 
     assert "FAIL: canary of candidate beside practice · promotion stays blocked" in card.splitlines()[0]
@@ -198,9 +202,9 @@ async def test_weakness_24_a_candidate_that_does_not_answer_leaves_an_artifact(
 
 async def test_R13_stopped_in_the_middle_it_decides_nothing_and_is_kept(both: Stage) -> None:
     await both.type(LINE)
-    await until(lambda: any("round 2 of 4" in text_of(card) for card in both.cards()), 40)
+    await until(lambda: any("round 2 of 4" in text_of(card) for card in both.cards()), 120)
     await both.slack.hands.click(VISITOR, both.cards()[-1], "Stop", channel=INCIDENTS)
-    text = await both.final(within_s=20)
+    text = await both.final(within_s=60)
 
     assert "STOPPED, INCOMPLETE: canary of candidate" in text.splitlines()[0]
     report = kept(both)

@@ -44,8 +44,9 @@ PROFILE = "standard"
 WEBHOOK_MS, WEBHOOK_SIGMA, CHAT_MS = 650.0, 0.25, (2_000, 4_300)
 """The pair's usual latencies: log-normal webhooks with a p95 near 1 s, chats evenly up to 4.3 s to their headers."""
 FIVE_XX, BROKEN, DRIFT = 0.0005, 0.002, 0.3
-"""What goes wrong on a healthy day, and how much slower both get in the middle of a canary."""
-ROOM = {f"RATE_LIMIT_{bucket}_MAX": "5000" for bucket in ("GMAIL_PUSH", "WHATSAPP_WEBHOOK")}
+"""What goes wrong on a healthy day, and how much slower both get in the ten minutes of a whole canary."""
+LAST = len(order(canary.blocks_for(PROFILE))) - 1
+ROOM = {f"RATE_LIMIT_{bucket}_MAX": "5000" for bucket in ("GMAIL_PUSH", "WHATSAPP")}
 """820 requests of one address are more than 120 a minute: otherwise limits would be measured, not the release."""
 
 
@@ -310,7 +311,7 @@ async def _drilled(side: str, release: Release, seed: int, blocks: int) -> Drill
     reports = []
     for at, turn in enumerate(turns):
         if turn == side:
-            reports.append(await here.drilled(1 + DRIFT * math.sin(math.pi * at / (len(turns) - 1))))
+            reports.append(await here.drilled(1 + DRIFT * math.sin(math.pi * at / LAST)))
         else:
             loop.jump(loop.time() + here.plan.duration_ms / 1000)
     return merge(reports, BASELINE)

@@ -26,6 +26,7 @@ def test_one_seed_of_each_is_right_and_measures_what_was_set() -> None:
     assert chat is not None
     assert chat.pooled is not None
     assert (chat.pooled.sent, control.honest.generator.unsent) == (36, 0)
+    assert all("429" not in (each.pooled or chat.pooled).statuses for each in control.honest.scenarios)
     assert 900 < (control.honest.scenarios[0].pooled or chat.pooled).latency.p95_ms < 1_100  # type: ignore[operator]
 
     found = {
@@ -40,7 +41,7 @@ def test_one_seed_of_each_is_right_and_measures_what_was_set() -> None:
         "broken": "FAIL",
     }
     assert found["slower"].original_rule is False
-    assert {check.name for check in found["broken"].failed} == {"stream_success_drop"}
+    assert "stream_success_drop" in {check.name for check in found["broken"].failed}
     assert found["broken"].original_rule is True  # weakness 6: the statuses are all 200
 
 

@@ -147,13 +147,13 @@ def test_only_what_was_not_run_can_be_waived() -> None:
 
 
 def test_fewer_rounds_than_planned_never_pass() -> None:
-    made, _, _ = _judged("canary-pass", required=SCENARIOS[:2])
+    made, control, candidate = _judged("canary-pass", required=SCENARIOS[:2])
     assert made.verdict is Verdict.PASS
     assert settled(made, 4, 4) is made
     assert (settled(made, 3, 4).verdict, settled(made, 3, 4).reason) == (Verdict.INCOMPLETE, "3 of 4 rounds ran")
     failed, _, _ = _judged("canary-fail")
     assert settled(failed, 1, 4).verdict is Verdict.FAIL
-    assert warnings(made, POLICY) == ()
+    assert warnings(made, POLICY, control, candidate) == ()
 
 
 @pytest.mark.parametrize(
