@@ -11,7 +11,8 @@ from bot import bound, pictures
 from bot.bound import Deployed
 from bot.canary import evidence, shown
 from bot.canary.comparing import SIDES
-from bot.canary.flags import LOOK_LIMIT, LOOK_MINUTES, CanaryArgs, Pair, Policies
+from bot.canary.flags import LOOK_LIMIT, LOOK_MINUTES, CanaryArgs, Pair
+from bot.canary.policies import Policies
 from bot.command import EXIT, Outcome
 from bot.decided import decided
 from bot.decisions import MANNERS
