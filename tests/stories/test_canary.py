@@ -110,8 +110,14 @@ async def test_from_the_form_to_a_promotion_that_a_pipeline_trusts_until_somethi
     def in_thread(word: str) -> bool:
         return word in json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"]))
 
-    for word in ("Every delta", "Mann-Whitney", "canary-check-", ".png"):
-        await until(lambda word=word: in_thread(word), 20)
+    # Both children have a time limit: on a machine that is too busy for them the card says what is left out.
+    statistics = report.honest.statistics
+    assert statistics is not None
+    assert statistics.scenarios[0].latency is not None or "not done within" in statistics.left_out
+    drawn_files = list(both.config.artifact_dir.glob("canary-check-*.png"))
+    assert drawn_files or "no picture: it was not done within" in card
+    for word in ("Every delta", "Statistics, as evidence", *(path.name for path in drawn_files), "Canary report"):
+        await until(lambda word=word: in_thread(word), 60)
 
     status = "canary status --candidate=candidate"
     assert await exit_of(both, status) == 5
@@ -258,3 +264,26 @@ async def test_the_runbooks_own_line_works_with_the_origins_of_registered_target
 
     await both.type(f"canary --control-url={urls[0]} --candidate-url={urls[0]}")
     await until(lambda: any("compared with itself" in text_of(card) for card in both.cards()))
+
+
+@pytest.mark.prove
+async def test_R18_a_candidate_so_bad_that_its_drill_is_aborted_fails_and_is_rolled_back(
+    both: Stage, candidate: PracticeSendcat
+) -> None:
+    """An abort is evidence, not a stop: FAIL with an artifact, a case that can be rolled back, load on nobody any more."""
+    candidate.behave("broken")
+    await both.type(f"{LINE} --profile=standard --blocks=1")
+    await until(lambda: bool(both.cards()) and "cn-1" in text_of(both.cards()[-1]), 200)
+    card = text_of(both.cards()[-1])
+
+    assert "FAIL: canary of candidate beside practice · promotion stays blocked" in card.splitlines()[0]
+    assert "5xx in the last" in card
+    report = kept(both)
+    assert report.honest is not None
+    assert [each.side for each in report.honest.rounds] == ["control", "candidate"]
+    assert "ended early" in " ".join(report.honest.not_done)
+    assert candidate.counters.requests["POST /api/whatsapp/webhook"] < 400
+    assert judged_again(both)["verdict"] == "FAIL"
+    assert (await state(both))[0] is State.BLOCKED
+    await both.type("canary roll-back cn-1 --reason='all 503'", user=RELMGR)
+    assert "all 503" in await decided(both, "ROLLED BACK")
