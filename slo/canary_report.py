@@ -5,15 +5,16 @@ VERDICTS: only *not run* can be waived, by name; a limit looser than Sendcat's o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from slo import canary
 from slo import drill as drills
 from slo.artifacts import CanaryFiles, CanaryHonest, CanaryReport, FileRef
-from slo.canary import Seen
+from slo.canary import Figures, Seen
 from slo.drill import SCENARIO_RAN
+from slo.gameday import MAX_429_SHARE
 from slo.policy import Baseline, CanaryPolicy, Ownership, load
 from slo.promotion import Gaps, near
 from slo.reports import DrillReport, ProbeReport, iso
@@ -84,9 +85,9 @@ def _why(check: Check) -> str:
     return f"{check.name.replace('_', ' ')}{of}: {check.reason or 'not measured'}"
 
 
-def warnings(made: Judgement, policy: CanaryPolicy) -> tuple[str, ...]:
+def warnings(made: Judgement, policy: CanaryPolicy, control: Seen, candidate: Seen) -> tuple[str, ...]:
     """Lines to be read before a promotion, most telling first; none for a clean PASS by Sendcat's own limits."""
-    found = list(looser(policy))
+    found = [*looser(policy), *_refused(control, candidate)]
     found += [
         f"{check.name.replace('_', ' ')} of {check.scope} is within 20% of its limit"
         for check in made.checks
@@ -96,6 +97,16 @@ def warnings(made: Judgement, policy: CanaryPolicy) -> tuple[str, ...]:
         names = [check.name.replace("_", " ") for check in made.checks if check.original is False]
         found.append(f"the original rule fails this canary: {', '.join(names) or 'as a whole'}")
     return tuple(dict.fromkeys(found))
+
+
+def _refused(control: Seen, candidate: Seen) -> Iterator[str]:
+    """Where most requests met a limit on a side, little of the release was seen (operator-commands.md, weakness 4)."""
+    for name in SCENARIOS:
+        for side, seen in (("control", control), ("candidate", candidate)):
+            figures = Figures.of(seen.drill, name) if seen.drill is not None else None
+            refused = figures.statuses.get("429", 0) if figures is not None else 0
+            if figures is not None and refused > MAX_429_SHARE * figures.n:
+                yield f"{refused} of {figures.n} requests of {name} were refused (429) on the {side}"
 
 
 def report(

@@ -155,7 +155,7 @@ class Comparison:
                 if not await self._round(number, side):
                     break
             done = len(self.found.rounds)
-            if done == len(turns) and self.run.brake.halted is None:
+            if done == len(turns) and not self.found.not_done:
                 self.course.say(f"{done} rounds")
             else:
                 await self.course.note(f"{done} of {len(turns)} rounds", Tone.UNKNOWN)
@@ -193,10 +193,13 @@ class Comparison:
             self._hand(f"npm run reliability:drill -- --profile={self.args.profile} --target={name}")
             return False
         self.found.rounds.append((side, drilled))
-        halted = self.run.brake.halted
-        if halted is not None:
-            self._miss(f"{turns - number} of {turns} rounds", f"round {number} ({name}) ended early: {halted.detail}")
-        return halted is None
+        ours, halted = drilled.report.honest, self.run.brake.halted
+        early = ours.ended.reason or ours.ended.how if ours is not None and ours.ended.how != "finished" else ""
+        early = early or (halted.detail if halted is not None else "")
+        if early:
+            # A side so bad that its drill was aborted gets no further load, and neither does the other (R18).
+            self._miss(f"{turns - number} of {turns} rounds", f"round {number} ({name}) ended early: {early}")
+        return not early
 
     def _miss(self, what: str, why: str) -> None:
         self.found.not_done.append(f"{what}: {inert(why, 200)}")

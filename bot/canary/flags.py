@@ -5,22 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from bot import bound
 from bot.command import Args
 from bot.config import Config, Target, origin_of
 from bot.errors import Refused, Unknown
-from slo.policy import Baseline, CanaryPolicy, Ownership, Policy
 from slo.profiles import MIN_SCALE
 from slo.profiles import profile as profile_named
-from slo.rounds import Side
 from slo.scenarios import select
 
 if TYPE_CHECKING:
     from bot.sendcat.load import DrillPlan
+    from slo.rounds import Side
 
 VARIABLES: Mapping[str, tuple[str, ...]] = {
     "control-url": ("RELIABILITY_CONTROL_URL", "RELIABILITY_BASE_URL"),
@@ -108,16 +106,6 @@ class CanaryArgs(Args):
             "max_network_error_rate_regression": self.max_network_regression_rate,
             "max_unknown_status_rate_regression": self.max_unknown_regression_rate,
         }
-
-
-class Policies(bound.Policies):
-    """The three policy files of a canary; only the first can be replaced."""
-
-    KINDS: ClassVar[Mapping[str, type[Policy]]] = {
-        "canary": CanaryPolicy,
-        "ownership": Ownership,
-        "baseline": Baseline,
-    }
 
 
 @dataclass(frozen=True)

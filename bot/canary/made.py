@@ -11,7 +11,8 @@ from bot import bound, pictures
 from bot.bound import Deployed
 from bot.canary import evidence, shown
 from bot.canary.comparing import SIDES
-from bot.canary.flags import LOOK_LIMIT, LOOK_MINUTES, CanaryArgs, Pair, Policies
+from bot.canary.flags import LOOK_LIMIT, LOOK_MINUTES, CanaryArgs, Pair
+from bot.canary.policies import Policies
 from bot.command import EXIT, Outcome
 from bot.decided import decided
 from bot.decisions import MANNERS
@@ -97,7 +98,7 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
     lacks = _bindable(lacks, pair, found)
     warned = (
         *(f"judged by another {name} than Sendcat's own" for name in policies.foreign),
-        *warnings(made, policy),
+        *warnings(made, policy, control, candidate),
     )
     statistics, drawn = await _evidence(control.drill, candidate.drill, baseline)
     honest = CanaryHonest.of(

@@ -23,8 +23,9 @@ async def _run(run: Run, args: CanaryArgs) -> Outcome:
     from dataclasses import replace
 
     from bot.canary.comparing import Comparison
-    from bot.canary.flags import Policies, pair
+    from bot.canary.flags import pair
     from bot.canary.made import conclude
+    from bot.canary.policies import Policies
     from bot.command import Door
 
     both = pair(run.world.config, args, run.target)
@@ -68,18 +69,12 @@ class StatusArgs(Args):
     """Wait until somebody has decided, or the decision has expired."""
 
 
-async def _changed(run: Run, case: Case, *, circuits: bool) -> str | None:
-    from bot import bound
-    from bot.canary.flags import Policies
-
-    return await bound.changed(run, case, Policies, circuits=circuits)
-
-
 async def _decide(run: Run, args: CaseArgs, verb: Verb, scenario: str | None = None) -> Outcome:
+    from bot.canary import policies
     from bot.deciding import decide_case
 
     async def last_look(run: Run, case: Case) -> str | None:
-        return await _changed(run, case, circuits=True)
+        return await policies.changed(run, case, circuits=True)
 
     return await decide_case(run, "canary", args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
 
@@ -102,6 +97,7 @@ async def _waive(run: Run, args: WaiveArgs) -> Outcome:
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for a promotion that still holds: both deployments are looked at once more."""
+    from bot.canary import policies
     from bot.passport import same_commit
     from bot.standing import said, standing
 
@@ -117,7 +113,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
         return None
 
     async def changed(run: Run, case: Case) -> str | None:
-        return await _changed(run, case, circuits=False)
+        return await policies.changed(run, case, circuits=False)
 
     answer = await standing(
         run, "canary", control.name, candidate.name, wait=args.wait, changed=changed, unfit=other_release

@@ -12,6 +12,7 @@ import pytest
 from slo import canary
 from slo.artifacts import CanaryReport
 from slo.canary import Seen
+from slo.canary_report import warnings
 from slo.policy import Baseline, CanaryPolicy, Ownership, load
 from slo.reports import DrillReport, Ended, ProbeReport, Sample, ScenarioSummary
 from slo.rounds import merge, order
@@ -129,6 +130,18 @@ def test_a_candidate_that_refuses_everything_fails(compare: Callable[..., Judgem
     assert made.original_rule is True
     assert made.verdict is Verdict.FAIL
     assert {"429_rate_rise", "2xx_drop"} <= red(made)
+
+
+def test_limits_that_both_sides_meet_are_told(drilled: Drilled, sample_of: SampleOf, probe: ProbeReport) -> None:
+    """Weakness 4: equal refusals pass, but they show little of the release; whoever promotes has read that."""
+    refusing = drilled(lambda s, g, i: sample_of(s, g, i, status=429 if s == GMAIL else 200))
+    made = Judgement(verdict=Verdict.PASS, original_rule=True)
+
+    told = warnings(made, POLICY, Seen(probe, refusing), Seen(probe, refusing))
+
+    assert told == tuple(
+        f"30 of 30 requests of {GMAIL} were refused (429) on the {s}" for s in ("control", "candidate")
+    )
 
 
 def test_a_webhook_from_40_ms_to_1000_ms_is_told_and_one_over_its_limit_fails(

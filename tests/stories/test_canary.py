@@ -21,6 +21,7 @@ from slo.verdict import Verdict
 from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 from tests.stories.canary_kit import LINE, config_for_both, running_candidate
 
+pytestmark = pytest.mark.timeout(300)
 RELEASES = "C0REL"
 
 
@@ -89,11 +90,11 @@ async def test_from_the_form_to_a_promotion_that_a_pipeline_trusts_until_somethi
         seen.extend(text_of(card) for card in both.cards()[-1:])
         return bool(seen) and "cn-1" in seen[-1]
 
-    await until(drawn, 60)
+    await until(drawn, 200)
     assert any("Canary of candidate RUNNING" in text and "round 2 of 4, candidate" in text for text in seen)
     card = seen[-1]
     assert "PASS: canary of candidate beside practice · waiting for Promote or Roll back" in card.splitlines()[0]
-    for word in ("Control", "Candidate", "Difference", "whatsapp p95", "4 of 4 rounds", "2026.11.23-2@4c1e9ab"):
+    for word in ("Control", "Candidate", "Difference", "whatsapp p95", "4 of 4 rounds", "2026.11.23-2", "4c1e9ab"):
         assert word in card
 
     # Both origins were loaded in turns, each with its own secret: another one would have been refused (R15).
@@ -105,9 +106,18 @@ async def test_from_the_form_to_a_promotion_that_a_pipeline_trusts_until_somethi
     for practice in (both.sendcat, candidate):
         assert practice.counters.statuses["POST /api/whatsapp/webhook 200"] >= 60
     assert judged_again(both)["verdict"] == judged_again(both)["recorded"] == "PASS"
-    thread = json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"]))
-    await until(lambda: "Every delta" in json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"])), 10)
-    assert "cn-1" not in thread
+
+    def in_thread(word: str) -> bool:
+        return word in json.dumps(both.slack.thread(INCIDENTS, both.cards()[-1]["ts"]))
+
+    # Both children have a time limit: on a machine that is too busy for them the card says what is left out.
+    statistics = report.honest.statistics
+    assert statistics is not None
+    assert statistics.scenarios[0].latency is not None or "not done within" in statistics.left_out
+    drawn_files = list(both.config.artifact_dir.glob("canary-check-*.png"))
+    assert drawn_files or "no picture: it was not done within" in card
+    for word in ("Every delta", "Statistics, as evidence", *(path.name for path in drawn_files), "Canary report"):
+        await until(lambda word=word: in_thread(word), 60)
 
     status = "canary status --candidate=candidate"
     assert await exit_of(both, status) == 5
@@ -139,7 +149,7 @@ async def test_a_flaky_candidate_fails_and_is_rolled_back(both: Stage, candidate
     """No Promote on its card; the deltas and owners are; Roll back asks why; a typed promotion is refused."""
     candidate.switches.site_fail_share = 0.3
     await both.type(f"{LINE} --max-5xx-regression-rate=0.5")
-    await until(lambda: bool(both.cards()) and "cn-1" in text_of(both.cards()[-1]), 60)
+    await until(lambda: bool(both.cards()) and "cn-1" in text_of(both.cards()[-1]), 200)
     card = text_of(both.cards()[-1])
 
     assert "FAIL: canary of candidate beside practice · promotion stays blocked" in card.splitlines()[0]
@@ -198,9 +208,9 @@ async def test_weakness_24_a_candidate_that_does_not_answer_leaves_an_artifact(
 
 async def test_R13_stopped_in_the_middle_it_decides_nothing_and_is_kept(both: Stage) -> None:
     await both.type(LINE)
-    await until(lambda: any("round 2 of 4" in text_of(card) for card in both.cards()), 40)
+    await until(lambda: any("round 2 of 4" in text_of(card) for card in both.cards()), 120)
     await both.slack.hands.click(VISITOR, both.cards()[-1], "Stop", channel=INCIDENTS)
-    text = await both.final(within_s=20)
+    text = await both.final(within_s=60)
 
     assert "STOPPED, INCOMPLETE: canary of candidate" in text.splitlines()[0]
     report = kept(both)
@@ -254,3 +264,26 @@ async def test_the_runbooks_own_line_works_with_the_origins_of_registered_target
 
     await both.type(f"canary --control-url={urls[0]} --candidate-url={urls[0]}")
     await until(lambda: any("compared with itself" in text_of(card) for card in both.cards()))
+
+
+@pytest.mark.prove
+async def test_R18_a_candidate_so_bad_that_its_drill_is_aborted_fails_and_is_rolled_back(
+    both: Stage, candidate: PracticeSendcat
+) -> None:
+    """An abort is evidence, not a stop: FAIL with an artifact, a case that can be rolled back, load on nobody any more."""
+    candidate.behave("broken")
+    await both.type(f"{LINE} --profile=standard --blocks=1")
+    await until(lambda: bool(both.cards()) and "cn-1" in text_of(both.cards()[-1]), 200)
+    card = text_of(both.cards()[-1])
+
+    assert "FAIL: canary of candidate beside practice · promotion stays blocked" in card.splitlines()[0]
+    assert "5xx in the last" in card
+    report = kept(both)
+    assert report.honest is not None
+    assert [each.side for each in report.honest.rounds] == ["control", "candidate"]
+    assert "ended early" in " ".join(report.honest.not_done)
+    assert candidate.counters.requests["POST /api/whatsapp/webhook"] < 400
+    assert judged_again(both)["verdict"] == "FAIL"
+    assert (await state(both))[0] is State.BLOCKED
+    await both.type("canary roll-back cn-1 --reason='all 503'", user=RELMGR)
+    assert "all 503" in await decided(both, "ROLLED BACK")

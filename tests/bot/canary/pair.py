@@ -33,7 +33,7 @@ from slo.canary import Seen
 from slo.policy import Baseline, CanaryPolicy, Ownership, load
 from slo.profiles import StagePlan
 from slo.reports import DrillReport, Ended, ProbeReport, Sample
-from slo.rounds import CANDIDATE, merge, order
+from slo.rounds import CANDIDATE, CONTROL, merge, order
 from slo.scenarios import CHAT, SCENARIOS
 from slo.summary import StageRun, drill_report
 from slo.tally import StageTally
@@ -44,8 +44,9 @@ PROFILE = "standard"
 WEBHOOK_MS, WEBHOOK_SIGMA, CHAT_MS = 650.0, 0.25, (2_000, 4_300)
 """The pair's usual latencies: log-normal webhooks with a p95 near 1 s, chats evenly up to 4.3 s to their headers."""
 FIVE_XX, BROKEN, DRIFT = 0.0005, 0.002, 0.3
-"""What goes wrong on a healthy day, and how much slower both get in the middle of a canary."""
-ROOM = {f"RATE_LIMIT_{bucket}_MAX": "5000" for bucket in ("GMAIL_PUSH", "WHATSAPP_WEBHOOK")}
+"""What goes wrong on a healthy day, and how much slower both get in the ten minutes of a whole canary."""
+LAST = len(order(canary.blocks_for(PROFILE))) - 1
+ROOM = {f"RATE_LIMIT_{bucket}_MAX": "5000" for bucket in ("GMAIL_PUSH", "WHATSAPP")}
 """820 requests of one address are more than 120 a minute: otherwise limits would be measured, not the release."""
 
 
@@ -292,24 +293,25 @@ def _receiver(raw: bytes) -> Callable[[], Awaitable[Any]]:
     return receive
 
 
-def drilled(side: str, release: Release, seed: int) -> DrillReport:
+def drilled(side: str, release: Release, seed: int, blocks: int | None = None) -> DrillReport:
     """All rounds of one side as one report, at the times at which its turns come in a whole canary.
 
     The sides share nothing but time, so each can be run by itself, and one control can stand beside several candidates.
+    ``blocks`` is as many as the profile runs by itself, unless given.
     """
     with asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        return runner.run(_drilled(side, release, seed))
+        return runner.run(_drilled(side, release, seed, blocks or canary.blocks_for(PROFILE)))
 
 
-async def _drilled(side: str, release: Release, seed: int) -> DrillReport:
+async def _drilled(side: str, release: Release, seed: int, blocks: int) -> DrillReport:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SteppedLoop)
     here = Side(side, release, 2 * seed + (side == CANDIDATE), loop)
-    turns = order(canary.blocks_for(PROFILE))
+    turns = order(blocks)
     reports = []
     for at, turn in enumerate(turns):
         if turn == side:
-            reports.append(await here.drilled(1 + DRIFT * math.sin(math.pi * at / (len(turns) - 1))))
+            reports.append(await here.drilled(1 + DRIFT * math.sin(math.pi * at / LAST)))
         else:
             loop.jump(loop.time() + here.plan.duration_ms / 1000)
     return merge(reports, BASELINE)

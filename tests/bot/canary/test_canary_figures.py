@@ -17,18 +17,20 @@ SAME, WORSE = 200, 100
 FALSE_ALARMS, CAUGHT = 0.05, 0.95
 
 
+@pytest.mark.timeout(180)
 def test_one_seed_of_each_is_right_and_measures_what_was_set() -> None:
-    """The same release passes; slower, failing and breaking ones fail. Small, so that it runs each time."""
-    control = pair.drilled(CONTROL, pair.Release(), 1)
+    """The same release passes; slower, failing and breaking ones fail. One block of rounds, so that it runs each time."""
+    control = pair.drilled(CONTROL, pair.Release(), 1, blocks=1)
     assert control.honest is not None
     chat = control.honest.scenario(CHAT)
     assert chat is not None
     assert chat.pooled is not None
-    assert (chat.pooled.sent, control.honest.generator.unsent) == (144, 0)
-    assert 1_000 < (control.honest.scenarios[0].pooled or chat.pooled).latency.p95_ms < 1_500  # type: ignore[operator]
+    assert (chat.pooled.sent, control.honest.generator.unsent) == (36, 0)
+    assert all("429" not in (each.pooled or chat.pooled).statuses for each in control.honest.scenarios)
+    assert 900 < (control.honest.scenarios[0].pooled or chat.pooled).latency.p95_ms < 1_100  # type: ignore[operator]
 
     found = {
-        name: pair.judged(control, pair.drilled(CANDIDATE, release, 1))
+        name: pair.judged(control, pair.drilled(CANDIDATE, release, 1, blocks=1))
         for name, release in {"same": pair.Release(), **pair.WORSE}.items()
     }
 
@@ -39,7 +41,7 @@ def test_one_seed_of_each_is_right_and_measures_what_was_set() -> None:
         "broken": "FAIL",
     }
     assert found["slower"].original_rule is False
-    assert {check.name for check in found["broken"].failed} == {"stream_success_drop"}
+    assert "stream_success_drop" in {check.name for check in found["broken"].failed}
     assert found["broken"].original_rule is True  # weakness 6: the statuses are all 200
 
 

@@ -43,6 +43,8 @@ class Workspace:
         self.views: dict[str, list[Json]] = {}
         self.homes: dict[str, Json] = {}
         self.faults: Json = {"down": False, "storm_429": False}
+        ways = [{"name": name, "summary": f"it is {name}"} for name in ("healthy", "slower")]
+        self.deployments = [{"name": "candidate", "conduct": "healthy", "conducts": ways}]
         self.pins: dict[str, list[str]] = {samples.INCIDENT: [samples.RESULT_TS]}
         self.people = samples.people()
         self.channels = samples.channels()
@@ -94,6 +96,7 @@ class Workspace:
                     "views": self.views.get(me["id"], []),
                     "home": self.homes.get(me["id"]),
                     "faults": self.faults,
+                    "deployments": self.deployments,
                 }
             )
 
@@ -120,6 +123,8 @@ class Workspace:
                 self.views[body["as"]] = [v for v in self.views.get(body["as"], []) if v["id"] != body["view_id"]]
             elif verb == "fault":
                 self.faults.update({k: v for k, v in body.items() if k != "as"})
+            elif verb == "conduct":
+                self.deployments[0]["conduct"] = body["conduct"]
             elif verb == "home":
                 self.homes.setdefault(body["as"], samples.home())
             return answer

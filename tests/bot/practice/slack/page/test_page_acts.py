@@ -304,3 +304,16 @@ def test_practice_switches_are_posted_and_shown(page: Page, workspace: Workspace
 
     expect(page.get_by_test_id("banner-storm")).to_be_visible()
     expect(page.get_by_test_id("fault-down")).to_be_checked()
+
+
+def test_a_practice_sendcats_conduct_is_chosen_and_follows_the_workspace(page: Page, workspace: Workspace) -> None:
+    page.get_by_test_id("faults").click()
+    choice = page.get_by_test_id("conduct-candidate")
+    expect(choice).to_have_value("healthy")
+    choice.select_option("slower")
+    assert workspace.wait_for_post("conduct") == {"deployment": "candidate", "conduct": "slower"}
+    expect(choice).to_have_value("slower")
+    with workspace.change():  # somebody else, in another terminal
+        workspace.deployments[0]["conduct"] = "healthy"
+
+    expect(choice).to_have_value("healthy")
