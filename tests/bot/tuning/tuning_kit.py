@@ -116,6 +116,12 @@ class Bench:
             await asyncio.sleep(0.01)
         raise AssertionError(f"{change_id} is {found.state}, not {states}: {found.note}")
 
+    async def waits(self, by: str) -> list[str]:
+        """The break-glass reviews on this person's Home tab."""
+        actor = Actor(door=Door.SLACK, account=f"slack:{ACCOUNTS[by]}")
+        home = await self.bot.desk.home(actor)
+        return [line.text for part in home.parts for line in part.lines if "Break-glass" in line.text]
+
     def stored(self, knob: str = CHAT) -> str | None:
         return self.sendcat.deployment.environment.get(knob)
 
