@@ -85,8 +85,11 @@ async def unknown(hand: Hand, change: Change) -> None:
     """Look again when it is due: what became clear goes on, what is a person's to decide stays."""
     await hand.wait(change)
     try:
+        if await hand.elsewhere(change):
+            await hand.defer(change, hand.now_ms + LOOK_AGAIN_MS)
+            return
         seen = _of_undo(change, await hand.stored(change))
-    except Unreachable:
+    except SendcatError:
         await hand.defer(change, hand.now_ms + LOOK_AGAIN_MS)
         return
     undo = change.undo_by is not None

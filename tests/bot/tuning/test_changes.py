@@ -161,6 +161,20 @@ async def test_one_change_set_at_a_time(bench: Bench) -> None:
     assert third.data["change"] == "c-2"
 
 
+async def test_a_refusal_offers_the_nearest_legal_line_to_press(bench: Bench) -> None:
+    """One press proposes it; what lacks only a reason asks for that."""
+    far = await bench.say(f"tune {CHAT} +30% --why='full since ten'")
+    alone = await bench.say("tune TOOL_JOB_RUNMAX_WEB 3")
+    silent = await bench.say("tune RATE_LIMIT_WA_LINK_CODE_MAX 6")
+    never = await bench.say("tune ADMISSION_ENFORCE_USER_INFLIGHT false")
+
+    assert far.press == (f"tune {CHAT} 28 --why='full since ten'",)
+    assert alone.press == ("tune TOOL_JOB_RUNMAX_WEB=3 TOOL_JOB_RUNMAX_QOS_REALTIME=3",)
+    assert silent.press == ("tune RATE_LIMIT_WA_LINK_CODE_MAX 6",)
+    assert never.press == ()
+    assert {said.status for said in (far, alone, silent, never)} == {4}
+
+
 async def test_R26_an_unclear_write_that_was_applied_is_found_and_goes_on(bench: Bench) -> None:
     """The connection is cut after the commit: nothing is repeated, a minute passes, the value is read."""
     bench.sendcat.script(Script(WRITE, drop_after_commit=True))
