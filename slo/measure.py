@@ -165,3 +165,11 @@ def decode(text: str) -> HdrHistogram:
     except Exception as error:  # the library raises its own, zlib's, and struct's errors
         raise ValueError(f"not an encoded histogram: {type(error).__name__}") from None
     return decoded
+
+
+def recorded(histogram: HdrHistogram) -> list[tuple[int, int]]:
+    """The values that were recorded, as the lowest of their bucket in µs with their count, in ascending order.
+
+    The library's own iterator steps through every bucket from zero in Python: a tenth of a second for each question.
+    """
+    return [(int(histogram.get_value_from_index(at)), int(n)) for at, n in enumerate(histogram.counts) if n]

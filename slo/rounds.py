@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from slo import original
-from slo.measure import HISTOGRAM_MAX_US, decode
+from slo.measure import HISTOGRAM_MAX_US, decode, recorded
 from slo.policy import Baseline
 from slo.reports import (
     DrillHonest,
@@ -183,7 +183,7 @@ def merge_spreads(parts: Iterable[Spread]) -> Spread:
     whole = decode(full[0].histogram or "")
     for part in full[1:]:
         whole.add(decode(part.histogram or ""))
-    ordered = [(item.value_iterated_to, item.count_at_value_iterated_to) for item in whole.get_recorded_iterator()]
+    ordered = recorded(whole)
 
     def rank(p: float) -> float:
         wanted, seen = math.ceil(p / 100 * n), 0
@@ -215,8 +215,7 @@ def values_ms(spread: Spread) -> list[float]:
         return []
     folded = decode(spread.histogram)
     found: list[float] = []
-    for item in folded.get_recorded_iterator():
-        low = folded.get_lowest_equivalent_value(item.value_iterated_to)
-        high = min(folded.get_highest_equivalent_value(item.value_iterated_to), HISTOGRAM_MAX_US)
-        found += [(low + high) / 2000] * item.count_at_value_iterated_to
+    for low, n in recorded(folded):
+        high = min(folded.get_highest_equivalent_value(low), HISTOGRAM_MAX_US)
+        found += [(low + high) / 2000] * n
     return found
