@@ -13,8 +13,11 @@ card in one place; nobody catches ``Exception`` to log it and carry on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from bot.card import Button
 
 
 class SendcatError(Exception):
@@ -43,6 +46,13 @@ class Refused(SendcatError):
 
     exit_status = 4
     word = "Refused"
+
+    def __init__(
+        self, what: str, *, rule: str | None = None, then: str | None = None, buttons: Sequence[Button] = ()
+    ) -> None:
+        super().__init__(what, rule=rule, then=then)
+        self.buttons = tuple(buttons)
+        """What the card of this refusal offers to press, such as the nearest legal line."""
 
 
 class Unknown(SendcatError):

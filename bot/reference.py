@@ -26,7 +26,7 @@ def commands_page() -> str:
             rows.append(("--target=", "A target of sendcat.toml, by name."))
         if rows:
             parts += ["| Word or flag | Meaning |", "|---|---|"]
-            parts += [f"| `{shown}` | {meaning} |" for shown, meaning in rows]
+            parts += [f"| `{shown}` | {' '.join(meaning.split())} |" for shown, meaning in rows]
             parts.append("")
         parts += ["```", *(f"/sendcat {example}" for example in command.examples), "```", ""]
     return "\n".join(parts)

@@ -22,9 +22,10 @@ from bot.incidents import board, live
 from bot.incidents.items import LABELS
 from bot.redact import inert
 from bot.run import card_key
-from bot.store import cases, changes, ops, waiting
+from bot.store import cases, changes, grants, ops, waiting
 from bot.store.cases import Case, State
 from bot.store.changes import Change
+from bot.store.grants import Grant
 from bot.tuning.wishes import same_human
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ def for_person(
         _change(conn, change)
         for change in changes.open_changes(conn)
         if _approves(conn, config, change, who, now_ms, allowed)
+    ]
+    found += [
+        Wait(
+            f"*Break-glass {grant.id}* for {grant.change} waits for a review · by {mention(grant.by.account)} "
+            f"{when(grant.at_ms)}: {inert(grant.why, 120)}",
+            Tone.BAD,
+            _key(conn, change) if (change := changes.get(conn, grant.change)) is not None else grant.id,
+        )
+        for grant in grants.unreviewed(conn)
+        if not same_human(config, who, grant.by) and _reviews(conn, grant, allowed)
     ]
     found += [
         Wait(
@@ -121,9 +132,20 @@ def _approves(conn: Connection, config: Config, change: Change, who: Who, now_ms
     return op is not None and allowed("tune.approve", op.place)
 
 
-def _change(conn: Connection, change: Change) -> Wait:
+def _reviews(conn: Connection, grant: Grant, allowed: Allowed) -> bool:
+    change = changes.get(conn, grant.change)
+    op = ops.get(conn, change.op) if change is not None else None
+    return op is not None and allowed("break-glass.review", op.place)
+
+
+def _key(conn: Connection, change: Change) -> str:
+    """Where the card of a change stands."""
     op = ops.get(conn, change.op)
-    key = card_key(change.op) if op is not None and op.place.channel is not None else f"change:{change.id}"
+    return card_key(change.op) if op is not None and op.place.channel is not None else f"change:{change.id}"
+
+
+def _change(conn: Connection, change: Change) -> Wait:
+    key = _key(conn, change)
     text = (
         f"*Tuning {inert(change.words, 160)}* on {change.target} waits for another pair of eyes · proposed by "
         f"{mention(change.proposer.account)} · open until {when(change.expires_ms)}"

@@ -319,9 +319,12 @@ def error_outcome(error: SendcatError, op: Op, card: Card | None) -> Outcome:
         card,
         title=clipped(title),
         tone=Tone.UNKNOWN if incomplete else Tone.REFUSED,
-        lead=(error.what if clipped(title) != title else "") + (f" Rule: {error.rule}." if error.rule else ""),
+        lead=" ".join(
+            filter(None, (error.what if clipped(title) != title else "", f"Rule: {error.rule}." if error.rule else ""))
+        ),
         code=by_hand,
         next="" if by_hand else hand,
+        buttons=error.buttons if isinstance(error, Refused) else (),
     )
     verdict = Verdict.INCOMPLETE if incomplete else None
     return Outcome(card=shown, exit_status=error.exit_status, verdict=verdict, data={"error": str(error)})

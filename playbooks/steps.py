@@ -54,7 +54,7 @@ _RULES = {
     Family.THRESHOLD: StepRule(Family.THRESHOLD, 20, False, "the runbook gives no figure; R22", 2),
     Family.COOLDOWN: StepRule(Family.COOLDOWN, 50, False, "the runbook gives no figure"),
     Family.LEASE: StepRule(Family.LEASE, 20, False, "the runbook gives no figure"),
-    Family.INTEGER: StepRule(Family.INTEGER, 20, False, "the runbook gives no figure; R22"),
+    Family.INTEGER: StepRule(Family.INTEGER, 20, False, "R22"),
 }
 
 

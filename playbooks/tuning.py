@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import NoReturn
@@ -27,6 +27,7 @@ PAIRS = {
 }
 """Caps that are both applied to the same jobs: the smaller one holds (contract, knobs that do less)."""
 PARTNER = {**PAIRS, **{qos: tool for tool, qos in PAIRS.items()}}
+WORKERS = "BULKHEAD_TOOL_JOB_MAX"
 LEFTOVER = ("BULKHEAD_OPENROUTER_", "CIRCUIT_OPENROUTER_THRESHOLD", "CIRCUIT_OPENROUTER_COOLDOWN_MS")
 """Knobs of a provider that no call uses since routing was split."""
 NEVER = "never disable circuit breakers, bulkheads or idempotency in production (runbook, tuning rules; R21)"
@@ -135,6 +136,8 @@ def _propose(wishes: Sequence[Wish], standings: Mapping[str, Standing], why: str
     for step in steps:
         notes += _pair(step, after, standings, texts)
         notes += _remarks(knob(step.knob))
+        if step.knob == WORKERS:
+            notes += _workers(step, after, standings)
     second = tuple(dict.fromkeys(reason for step in steps for reason in step.second))
     return ChangeSet(steps, tuple(dict.fromkeys(notes)), why.strip(), second)
 
@@ -159,6 +162,7 @@ def _mended(line: str, standings: Mapping[str, Standing], why: str, gentler_trie
 def involved(wishes: Sequence[Wish]) -> tuple[Knob, ...]:
     """The knobs whose standing must be known: those named, and the partners that are applied with them."""
     names = [name for wish in wishes for name in (wish.knob.name, PARTNER.get(wish.knob.name)) if name]
+    names += [cap for name in names[:] if name == WORKERS for cap in PARTNER]
     return tuple(knob(name) for name in dict.fromkeys(names))
 
 
@@ -345,11 +349,26 @@ def _remarks(one: Knob) -> list[str]:
     """What the knob does less than its name says."""
     if one.name.startswith(LEFTOVER):
         return [f"{one.name} belongs to a provider that no call uses any more: this changes nothing."]
-    if one.name == "BULKHEAD_TOOL_JOB_MAX":
-        return ["It helps only when the worker slots themselves are used up: the running caps bind first (sum 5 of 6)."]
     if one.name == "FF_TOOL_QUEUE_ENFORCE":
         return ["Sendcat reports this flag and never reads it."]
     return []
+
+
+def _workers(step: Step, after: Mapping[str, Value], standings: Mapping[str, Standing]) -> list[str]:
+    """More worker slots than the running caps sum up to run no more jobs (contract, knobs that do less)."""
+
+    def total(caps: Iterable[str]) -> int | None:
+        values = [after.get(cap, standings[cap].effective if cap in standings else None) for cap in caps]
+        numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+        return sum(numbers) if len(numbers) == len(values) else None
+
+    sums = [found for found in (total(PAIRS), total(PAIRS.values())) if found is not None]
+    if not sums or not isinstance(step.before, int) or min(sums) > step.before:
+        return []
+    return [
+        f"The running caps bind first: they sum up to {min(sums)}, and there are {step.before} slots. More slots help "
+        "only while the slots themselves are used up, as by leases that leaked."
+    ]
 
 
 def littles_law(hold_ms: float, slots_before: int, slots_after: int, arrivals_per_s: float | None = None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from slo.measure import decode, evidence, five_xx, two_xx, unknown
+from slo.measure import decode, evidence, five_xx, recorded, two_xx, unknown
 from slo.policy import AlertLevel, Baseline, EndpointSlo, Ownership
 from slo.profiles import GIVEN_UP_MS
 from slo.reports import (
@@ -321,11 +321,7 @@ def _slow_evidence(latency: Spread, limit_ms: float, given_up: int) -> Evidence 
         counted = decode(latency.histogram)
     except ValueError:
         return None
-    slow = sum(
-        item.count_at_value_iterated_to
-        for item in counted.get_recorded_iterator()
-        if counted.get_lowest_equivalent_value(item.value_iterated_to) > limit_ms * 1000
-    )
+    slow = sum(n for value, n in recorded(counted) if value > limit_ms * 1000)
     return evidence(min(slow, latency.n) + given_up, latency.n + given_up, _P95_MAY_EXCEED)
 
 

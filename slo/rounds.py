@@ -215,7 +215,7 @@ def values_ms(spread: Spread) -> list[float]:
         return []
     folded = decode(spread.histogram)
     found: list[float] = []
-    for low, count in recorded(folded):
+    for low, n in recorded(folded):
         high = min(folded.get_highest_equivalent_value(low), HISTOGRAM_MAX_US)
-        found += [(low + high) / 2000] * count
+        found += [(low + high) / 2000] * n
     return found

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import field_validator
+
 from bot.card import Card
 from bot.command import Args, Command, Outcome
 
@@ -29,6 +31,20 @@ class TuneArgs(Args):
     """A proposal of yours that this one takes the place of, such as c-41."""
     wait: bool = False
     """Stay until the change is decided and its story has ended."""
+
+    @field_validator("set")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        """A form marks what cannot be read before it closes (ux.md, rule 8)."""
+        from playbooks.knobs import UnknownKnob
+        from playbooks.wishes import parse_wishes
+
+        if text.strip():
+            try:
+                parse_wishes(text.replace(",", " ").split())
+            except UnknownKnob as error:
+                raise ValueError(error.what) from None
+        return text
 
     @property
     def words(self) -> tuple[str, ...]:

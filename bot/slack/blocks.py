@@ -50,9 +50,9 @@ class Message:
     overflow: tuple[Attachment, ...] = ()
 
 
-def render(card: Card, *, table_fallback: bool = False) -> Message:
+def render(card: Card, *, table_fallback: bool = False, whispered: bool = False) -> Message:
     """Draw a card. ``table_fallback`` draws the table as aligned preformatted text, for workspaces that answer
-    ``invalid_blocks`` to the young table block."""
+    ``invalid_blocks`` to the young table block. ``whispered``: only one person sees it, and it has no thread."""
     overflow: list[Attachment] = []
     card = _bounded(card, overflow)
     blocks = list(_blocks(card, table_fallback))
@@ -64,7 +64,7 @@ def render(card: Card, *, table_fallback: bool = False) -> Message:
             card = smaller
             blocks = list(_blocks(card, table_fallback))
     if overflow:
-        note = _context("The rest is in the thread.")
+        note = _context("The rest follows." if whispered else "The rest is in the thread.")
         blocks.append(note)
     return Message(sentence(card), blocks, tuple(overflow))
 

@@ -307,9 +307,26 @@ class Poster:
                 await self._store.write(lambda tx: outbox.failed(tx, letter.id, outcome.error or outcome.how))
 
     def _sent(self, tx: Tx, letter: Letter, outcome: Outcome, message: Message) -> None:
-        """Sent, and in the same step what did not fit goes into the thread, once the text is final."""
+        """Sent, and in the same step what did not fit goes into the thread, once the text is final.
+
+        A whisper has no thread: what did not fit is whispered after it.
+        """
         outbox.sent(tx, letter.id, letter.revision, outcome.ts or letter.ts)
-        if letter.kind == "ephemeral" or (letter.kind == "card" and not letter.final):
+        if letter.kind == "card" and not letter.final:
+            return
+        if letter.kind == "ephemeral":
+            for number, rest in enumerate(message.overflow, 1):
+                outbox.put(
+                    tx,
+                    f"{letter.key}:rest:{number}",
+                    channel=letter.channel,
+                    kind="ephemeral",
+                    text=f"{rest.title}\n{rest.text}",
+                    user=letter.user,
+                    thread_ts=letter.thread_ts,
+                    op=letter.op,
+                    final=True,
+                )
             return
         in_thread = letter.kind == "reply" or letter.thread_ts is not None
         for number, rest in enumerate(message.overflow, 1):
@@ -361,7 +378,7 @@ class Poster:
 
     def _drawn(self, letter: Letter) -> Message:
         if letter.card is not None:
-            return render(letter.card, table_fallback=self._plain_tables)
+            return render(letter.card, table_fallback=self._plain_tables, whispered=letter.kind == "ephemeral")
         title, _, text = letter.text.partition("\n")
         return render_attachment(Attachment(title=title, text=text))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bot import measure
 from bot.errors import SendcatError, Unreachable
 from bot.redact import inert
-from bot.sendcat.snapshot import read_snapshot
 from bot.store.changes import Change
+from bot.tuning.evidence import evidence
 from bot.tuning.forward import UNCLEAR_MS
 from bot.tuning.hand import Hand
 from bot.tuning.seen import Seen, see
@@ -84,8 +85,11 @@ async def unknown(hand: Hand, change: Change) -> None:
     """Look again when it is due: what became clear goes on, what is a person's to decide stays."""
     await hand.wait(change)
     try:
+        if await hand.elsewhere(change):
+            await hand.defer(change, hand.now_ms + LOOK_AGAIN_MS)
+            return
         seen = _of_undo(change, await hand.stored(change))
-    except Unreachable:
+    except SendcatError:
         await hand.defer(change, hand.now_ms + LOOK_AGAIN_MS)
         return
     undo = change.undo_by is not None
@@ -115,14 +119,22 @@ async def _stuck(hand: Hand, change: Change, note: str) -> None:
 
 
 async def _close(hand: Hand, change: Change) -> None:
-    """Undone; the effective values are read once more for the record."""
+    """Undone; the effective values are read once more for the record, which the undo does not wait for."""
     try:
-        read = await read_snapshot(hand.convex(change), hand.world.masker, hand.world.clock)
+        said = await _afterwards(hand, change)
     except Unreachable:
         said = "The effective values could not be read afterwards."
-    else:
-        values = {step.knob: effective(read.snapshot, knob(step.knob)) for step in change.steps}
-        off = [f"{s.knob} is {inert(values[s.knob], 60)}" for s in change.steps if values[s.knob] != s.before]
-        said = f"Effective afterwards: {', '.join(off)}." if off else "The effective values are as before again."
+    except SendcatError as error:
+        said = f"No evidence of the undo was kept: {inert(error.what, 200)}"
     await hand.move(change, "undone", note=f"{change.note} {said}".strip())
     await hand.began(change, "undo.done")
+
+
+async def _afterwards(hand: Hand, change: Change) -> str:
+    run = await hand.run(change)
+    looked = await measure.snapshot(run)
+    values = {step.knob: effective(looked.snapshot, knob(step.knob)) for step in change.steps}
+    off = [f"{s.knob} is {inert(values[s.knob], 60)}" for s in change.steps if values[s.knob] != s.before]
+    said = f"Effective afterwards: {', '.join(off)}." if off else "The effective values are as before again."
+    kept = await evidence(run, change, change.retest, change.after, undone=looked.artifact)
+    return f"{said} Evidence of the undo: `{kept.name}`."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot import measure
+from bot.card import Button, Field, Form
 from bot.errors import Refused, Unknown
 from bot.measure import Looked
 from bot.run import Run
@@ -16,6 +17,7 @@ from bot.tuning import identity
 from playbooks.capacity import capacity_notes
 from playbooks.judges.b_circuit import PRIMARY, SECONDARY
 from playbooks.knobs import Knob, UnknownKnob, Value, effective, knob
+from playbooks.lines import Line
 from playbooks.steps import Family, family
 from playbooks.tuning import ChangeSet, RuleBroken, Standing, WishError, involved, propose
 from playbooks.wishes import Wish, parse_wishes
@@ -67,7 +69,9 @@ async def draft(run: Run, words: tuple[str, ...], why: str) -> Draft:
     try:
         change_set = propose(wishes, known, why=why, gentler_tried=gentler)
     except RuleBroken as broken:
-        raise Refused(broken.what, rule=broken.rule, then=_typed(broken.then)) from None
+        raise Refused(
+            broken.what, rule=broken.rule, then=_typed(broken.then), buttons=nearest(broken.then, why)
+        ) from None
     except WishError as error:
         raise Unknown(error.what, then=_typed(error.then)) from None
     earlier = await measure.last_snapshot(run)
@@ -144,6 +148,18 @@ def _check_last(last: Change | None, since_ms: int) -> None:
         rule="the retest must pass between two changes (R23)",
         then=f"/sendcat tune retest {last.id}",
     )
+
+
+def nearest(line: str, why: str) -> tuple[Button, ...]:
+    """The nearest legal line as a button: one press proposes it; what needs a reason asks for it first."""
+    body, lacking, _ = line.partition(" --why=")
+    words = body.split()
+    if words[:1] != ["tune"] or len(words) < 2:
+        return ()
+    reason = Field(flag="why", label="Why", kind="long", value=why)
+    form = Form(title="Propose it with a reason", fields=(reason,), submit="Propose") if lacking else None
+    asked = Line(words[0], tuple(words[1:]), {"why": why} if why and form is None else {}).text
+    return (Button(label=f"Propose {' '.join(words[1:])}"[:75], line=asked, name="tuning.nearest", form=form),)
 
 
 def _typed(line: str) -> str:

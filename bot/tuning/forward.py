@@ -6,18 +6,15 @@ records; whatever state a crash leaves, the function of that state goes on from 
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from bot import measure
 from bot.errors import SendcatError, Unreachable
 from bot.measure import Drilled, Looked
 from bot.redact import inert
 from bot.run import Run
 from bot.sendcat.snapshot import read_snapshot
-from bot.store.artifacts import Artifact
 from bot.store.changes import BOT, Change, Taken
 from bot.tuning.draft import check_clock
+from bot.tuning.evidence import evidence
 from bot.tuning.hand import Hand, drifted
 from bot.tuning.seen import see
 from playbooks.knobs import effective, knob
@@ -162,7 +159,7 @@ async def settling(hand: Hand, change: Change) -> None:
     run = await hand.run(change)
     retest, after = await _retest(hand, run, change)
     await hand.began(change, "retest.measured")
-    kept = await _evidence(run, change, retest, after)
+    kept = await evidence(run, change, retest, after)
     await hand.began(change, "retest.kept")
     note = f"{change.note} Evidence: `{kept.name}`.".strip()
     await hand.move(change, "retested", retest=retest, verdict=retest.answer.value, after=after, note=note)
@@ -248,26 +245,3 @@ async def _retest(hand: Hand, run: Run, change: Change) -> tuple[Retest, Taken |
     pressed = pressures(change.steps, before, looked.snapshot)
     retest = compare(measure.judge_drill(drill_before), drilled.judgement, pressed)
     return retest, _taken(run, looked, drilled, hand.now_ms)
-
-
-async def _evidence(run: Run, change: Change, retest: Retest, after: Taken | None) -> Artifact:
-    """``tuning-<id>-<stamp>.json``: what was changed, by whom, why, and both sides by name."""
-    payload: dict[str, Any] = {
-        "change": change.id,
-        "target": change.target,
-        "deployment": change.deployment,
-        "line": change.line,
-        "why": change.why,
-        "steps": [asdict(step) for step in change.steps],
-        "proposedBy": change.proposer.model_dump(),
-        "approvedBy": change.approver.model_dump() if change.approver else None,
-        "breakGlass": change.break_glass,
-        "binding": change.binding,
-        "policy": change.policy,
-        "sentMs": change.sent_ms,
-        "before": change.before.model_dump() if change.before else None,
-        "after": after.model_dump() if after else None,
-        "verdict": retest.answer.value,
-        "retest": retest.model_dump(mode="json"),
-    }
-    return await run.keep("tuning", payload, change.id)

@@ -57,6 +57,9 @@ def propose(tx: Tx, config: Config, draft: Draft, *, op: str, who: Who, target: 
     held = changes.open_on(tx.db, target)
     if held is not None and held.state == "proposed" and tx.now_ms > held.expires_ms:
         expire(tx, config, held)
+    for other in changes.open_changes(tx.db):
+        if other.deployment == draft.deployment and other.target != target:
+            raise changes.locked(other)  # two names of one deployment: still one change set at a time (R17)
     return changes.propose(
         tx,
         draft.change_set,

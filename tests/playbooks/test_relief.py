@@ -11,10 +11,15 @@ from playbooks.capacity import capacity_notes
 from playbooks.knobs import all_knobs, knob
 from playbooks.relief import pressures, settle_s, window_minutes
 from playbooks.tuning import Step
+from slo.retest import Answer, compare
 from slo.snapshot import Snapshot
+from slo.verdict import sum_up
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples" / "snapshots"
 IDLE = Snapshot.parse(json.loads((SAMPLES / "idle.json").read_text())["snapshot"])
+
+
+NOTHING = sum_up([])
 
 
 def step(name: str, before: int, after: int) -> Step:
@@ -84,6 +89,19 @@ def test_every_number_of_a_playbook_has_a_pressure_that_both_snapshots_show(name
     for pressure in found:
         if not pressure.name.startswith("queue of"):
             assert pressure.before is not None
+
+
+def test_traffic_is_no_pressure() -> None:
+    """One call more in flight, one job more that waits: two looks differ by that much. A queue that grows is not that."""
+    pair = [step("TOOL_JOB_RUNMAX_WEB", 2, 3)]
+    calm, grown = pressures(pair, jobs(0), jobs(3))[0], pressures(pair, jobs(4), jobs(9))[0]
+    (leases,) = pressures([step("BULKHEAD_OR_PRI_MAX_CONCURRENT", 24, 28)], IDLE, IDLE)
+
+    assert compare(NOTHING, NOTHING, (calm,)).answer is Answer.SAME
+    assert compare(NOTHING, NOTHING, (grown,)).answer is Answer.WORSE
+    for before, after, answer in ((0, 0.04, "SAME"), (0.4, 0.1, "SAME"), (0.4, 0.6, "WORSE"), (1.0, 0.8, "BETTER")):
+        moved = leases.model_copy(update={"before": before, "after": after})
+        assert compare(NOTHING, NOTHING, (moved,)).answer == answer, (before, after)
 
 
 def test_littles_law_from_two_looks() -> None:

@@ -266,6 +266,22 @@ def test_littles_law_in_one_line() -> None:
     assert "not enough" in littles_law(3000, 24, 28, 10)
 
 
+def test_more_workers_than_the_running_caps_allow_are_called_idle() -> None:
+    """By the caps as they stand, not as they were shipped."""
+    caps = (
+        "TOOL_JOB_RUNMAX_WEB",
+        "TOOL_JOB_RUNMAX_QOS_REALTIME",
+        "TOOL_JOB_RUNMAX_PROD",
+        "TOOL_JOB_RUNMAX_QOS_INTERACTIVE",
+    )
+
+    idle = proposed("BULKHEAD_TOOL_JOB_MAX 7")
+    used = proposed("BULKHEAD_TOOL_JOB_MAX 7", **{cap: Standing("4", 4) for cap in caps})
+
+    assert any("sum up to 5, and there are 6 slots" in note for note in idle.notes)
+    assert not used.notes
+
+
 def test_lines_and_digest() -> None:
     assert line_of({"A": "1", "B": "2"}) == "tune A=1 B=2"
     assert len(rules_digest()) == 64

@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slo.measure import (
+    HISTOGRAM_MAX_US,
     decode,
     encode,
     evidence,
@@ -18,6 +20,7 @@ from slo.measure import (
     percentile,
     percentiles,
     rate,
+    recorded,
     to_fixed,
     upper_bound,
 )
@@ -157,3 +160,18 @@ def test_what_is_no_histogram_is_refused(text: str) -> None:
 @pytest.mark.parametrize(("bad", "n"), [(0, 1_000_000), (700, 50_000), (499_999, 1_000_000)])
 def test_large_counts_are_quick_and_sane(bad: int, n: int) -> None:
     assert bad / n < upper_bound(bad, n) < bad / n + 0.01
+
+
+@settings(max_examples=20, deadline=None)  # the iterator that this replaces takes its time
+@given(st.lists(st.integers(1, 200_000_000), max_size=60))
+def test_what_was_recorded_is_read_as_the_librarys_own_iterator_reads_it(values: list[int]) -> None:
+    histogram = HdrHistogram(1, HISTOGRAM_MAX_US, 3)
+    for value in values:
+        histogram.record_value(min(value, HISTOGRAM_MAX_US))
+    slow = [
+        (histogram.get_lowest_equivalent_value(item.value_iterated_to), item.count_at_value_iterated_to)
+        for item in histogram.get_recorded_iterator()
+    ]
+
+    assert recorded(histogram) == slow
+    assert recorded(decode(histogram.encode().decode())) == slow

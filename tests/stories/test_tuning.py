@@ -9,7 +9,7 @@ import pytest
 
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import PracticeSlack
-from tests.conftest import INCIDENTS, ONCALL, RELMGR, config_for, text_of, until
+from tests.conftest import INCIDENTS, ONCALL, RELMGR, carry_out, config_for, text_of, until
 from tests.stories.tuning_stage import TuningStage
 
 CHAT = "BULKHEAD_OR_PRI_MAX_CONCURRENT"
@@ -50,6 +50,16 @@ async def test_a_tool_queue_at_its_caps_is_tuned_by_two_people_and_verified(stag
     await until(lambda: "VERIFIED" in text_of(stage.cards()[-1]))
     shown = text_of(stage.cards()[-1])
     assert "queued search_web jobs" in shown
+
+    # Slack is down: the terminal undoes it alone, and the card is right when Slack is back.
+    assert stage.bot is not None
+    await stage.slack.set_down(True)
+    _, outcome = await carry_out(stage.bot, "undo c-1", by="relmgr")
+    assert outcome is not None
+    assert outcome["exit_status"] == 0
+    assert stage.sendcat.deployment.environment.get("TOOL_JOB_RUNMAX_WEB") is None
+    await stage.slack.set_down(False)
+    await until(lambda: "UNDONE" in text_of(stage.cards()[-1]), within_s=30)
 
 
 async def test_a_change_that_gets_worse_is_undone_by_itself_and_says_so(stage: TuningStage) -> None:

@@ -66,6 +66,18 @@ async def test_playbook_F_says_capacity_and_offers_the_pair_that_helps(stage: St
     assert "[ Propose TOOL_JOB_RUNMAX_WEB 3 and TOOL_JOB_RUNMAX_QOS_REALTIME 3 ]" in card
     assert len(stage.cards()) == 1
 
+    await press(stage, "Propose TOOL_JOB_RUNMAX_WEB 3 and TOOL_JOB_RUNMAX_QOS_REALTIME 3")
+    await until(lambda: bool(stage.slack.views(ONCALL)))
+    view = stage.slack.views(ONCALL)[-1]
+    asked = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
+    bounds = [(asked[knob]["min_value"], asked[knob]["max_value"]) for knob in list(asked)[:2]]
+    answers = {name: {name: element["initial_value"]} for name, element in asked.items()}
+    await stage.slack.submit(ONCALL, view["id"], answers)
+    proposal = await card_with(stage, "Tuning proposal c-1", "2 → 3")
+
+    assert bounds == [("1", "3"), ("1", "3")]
+    assert "*Why:* playbook F:" in proposal
+
 
 async def test_the_channel_walks_together_and_the_second_learns_who_was_first(stage: Stage) -> None:
     """One person confirms; another's click on the same step is answered with the name; both survive a restart."""

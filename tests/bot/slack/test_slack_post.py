@@ -354,6 +354,21 @@ async def test_an_ephemeral_answer_reaches_one_person(store: Store, slack: Pract
     assert slack.ephemerals("lead") == []
 
 
+async def test_what_a_whisper_cannot_hold_is_whispered_after_it(
+    store: Store, slack: PracticeSlack, poster: Poster
+) -> None:
+    """It has no thread: a table of 109 rows comes whole all the same, for the same eyes only."""
+    table = Table(columns=("Knob",), rows=tuple((Cell(text=f"KNOB_{n:03}_{'X' * 80}"),) for n in range(109)))
+    await put(store, "eph:1", card("109 knobs", table=table), kind="ephemeral", user="U0ONCALL")
+    assert await poster.flush(5)
+
+    said = str(slack.ephemerals("oncall"))
+    assert all(f"KNOB_{n:03}_" in said for n in range(109))
+    assert "The rest follows" in said
+    assert "in the thread" not in said
+    assert titles(slack) == []
+
+
 async def test_where_the_bot_may_not_speak_it_answers_directly(
     store: Store, slack: PracticeSlack, poster: Poster
 ) -> None:

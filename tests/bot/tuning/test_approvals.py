@@ -60,6 +60,7 @@ class Approvals(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        Approvals.taken -= 1  # the invariants are asked once before the first step
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name)
         self.config = settings_of(path)

@@ -52,7 +52,12 @@ async def test_a_change_that_gets_worse_is_undone_by_itself(bench: Bench) -> Non
     assert change.verdict == "WORSE"
     assert bench.stored() is None
     assert bench.writes() == 2
-    assert "worse than before" in (change.undo_why or "")
+    assert "worse than before: 5xx rate /api/chat" in (change.undo_why or "")
+    files = sorted(bench.bot.world.config.artifact_dir.glob("tuning-c-1-*.json"))
+    judged, undone = (json.loads(file.read_text()) for file in files)
+    assert judged["undone"] is None
+    assert undone["undone"]["by"]["door"] == "system"
+    assert (bench.bot.world.config.artifact_dir / undone["undone"]["snapshot"]).is_file()
     assert (await bench.path())[-3:] == ["undoing", "reverting", "undone"]
 
 
@@ -118,7 +123,7 @@ async def test_R10_an_approval_is_void_when_what_it_is_bound_to_has_changed(benc
     elif what == "role":
         bench.bot.world.directory = Leaving()
     elif what == "deployment":
-        bench.sendcat.keys.name = bench.sendcat.deployment.name = "another-heron-7"
+        bench.sendcat.deployment.name = "another-heron-7"
     else:
         await bench.bot.world.store.write(lambda tx: tx.db.execute("DROP TRIGGER changes_are_bound"))
         await bench.bot.world.store.write(lambda tx: tx.db.execute("UPDATE changes SET policy = ?", ("0" * 64,)))
@@ -154,6 +159,20 @@ async def test_one_change_set_at_a_time(bench: Bench) -> None:
     assert "oncall" in second.text
     assert withdrawn.status == 0
     assert third.data["change"] == "c-2"
+
+
+async def test_a_refusal_offers_the_nearest_legal_line_to_press(bench: Bench) -> None:
+    """One press proposes it; what lacks only a reason asks for that."""
+    far = await bench.say(f"tune {CHAT} +30% --why='full since ten'")
+    alone = await bench.say("tune TOOL_JOB_RUNMAX_WEB 3")
+    silent = await bench.say("tune RATE_LIMIT_WA_LINK_CODE_MAX 6")
+    never = await bench.say("tune ADMISSION_ENFORCE_USER_INFLIGHT false")
+
+    assert far.press == (f"tune {CHAT} 28 --why='full since ten'",)
+    assert alone.press == ("tune TOOL_JOB_RUNMAX_WEB=3 TOOL_JOB_RUNMAX_QOS_REALTIME=3",)
+    assert silent.press == ("tune RATE_LIMIT_WA_LINK_CODE_MAX 6",)
+    assert never.press == ()
+    assert {said.status for said in (far, alone, silent, never)} == {4}
 
 
 async def test_R26_an_unclear_write_that_was_applied_is_found_and_goes_on(bench: Bench) -> None:
@@ -226,6 +245,24 @@ async def test_R25_undo_stops_at_a_strangers_value_and_leaves_it_when_told(bench
     assert (bench.stored(web), bench.stored(realtime)) == (None, "9")
 
 
+async def test_R25_undo_does_not_write_into_another_deployment(bench: Bench) -> None:
+    """The name of the target leads elsewhere now; what is stored there is not ours, even when it looks the same."""
+    await bench.say(f"tune {CHAT} +20%")
+    await bench.approve()
+    await bench.reaches("kept")
+    name = bench.sendcat.deployment.name
+    bench.sendcat.deployment.name = "another-heron-7"
+
+    stopped = await bench.say("undo c-1")
+    writes = bench.writes()
+    bench.sendcat.deployment.name = name
+    again = await bench.say("undo c-1")
+
+    assert "another deployment now" in stopped.text
+    assert (writes, bench.writes()) == (1, 2)
+    assert again.status == 0
+
+
 async def test_undo_before_the_write_is_a_withdrawal(bench: Bench) -> None:
     await bench.say(f"tune {CHAT} +20%")
 
@@ -241,11 +278,15 @@ async def test_changes_are_undone_in_reverse(bench: Bench) -> None:
         await bench.approve(f"c-{number}")
         await bench.reaches("kept", change_id=f"c-{number}")
 
+    retest = await bench.say("tune retest c-1")
     first = await bench.say("undo c-1")
+    listed = (await bench.say("knobs bulkhead")).data["knobs"][0]
     second = await bench.say("undo c-2")
     then = await bench.say("undo c-1")
 
+    assert "tune retest c-2" in retest.text
     assert "undo c-2" in first.text
+    assert (listed["knob"], listed["value"], listed["legal"]) == (CHAT, "28", "23–33")
     assert second.status == then.status == 0
     assert bench.stored() is None
 
@@ -294,11 +335,14 @@ async def test_R12_break_glass_is_reasoned_announced_limited_and_reviewed_by_som
     done = await bench.say('break-glass c-1 --why="chat is down and nobody answers"')
     change = await bench.reaches("kept")
     listed = await bench.say("break-glass review", by="lead")
+    waits = {by: await bench.waits(by) for by in ("lead", "oncall")}
     own = await bench.say('break-glass review b-1 --finding="fine, was needed"')
     reviewed = await bench.say('break-glass review b-1 --finding="fine, was needed"', by="lead")
     twice = await bench.say('break-glass review b-1 --finding="fine, was needed"', by="lead")
 
     assert silent.status == 4
+    assert waits["lead"]
+    assert not waits["oncall"]
     assert "reason" in silent.text
     assert done.status == 0
     assert change.break_glass == "b-1"
@@ -306,6 +350,18 @@ async def test_R12_break_glass_is_reasoned_announced_limited_and_reviewed_by_som
     assert own.status == 4
     assert reviewed.status == 0
     assert twice.status == 4
+
+
+async def test_R9_break_glass_is_void_when_its_holder_has_left(bench: Bench) -> None:
+    """Authority is asked again at the write, of the lone on-call too."""
+    await bench.say(f"tune {CHAT} +20%", slack=True)
+    bench.bot.world.directory = Leaving()
+
+    await bench.say('break-glass c-1 --why="chat is down and nobody answers"', slack=True)
+    change = await bench.reaches("void", "kept", "failed")
+
+    assert change.state == "void", change.note
+    assert bench.writes() == 0
 
 
 async def test_R12_break_glass_does_not_stretch_what_needs_two(bench: Bench) -> None:
@@ -361,9 +417,15 @@ async def test_the_overview_shows_what_is_off_and_what_is_rejected(bench: Bench)
     bench.set("TOOL_JOB_WAIT_MS", "9000")
 
     said = await bench.say("tune")
-    knobs = await bench.say("knobs bulkhead")
+    bench.set("TOOL_JOB_POLL_MS", "250")
+    knobs, every = await bench.say("knobs bulkhead"), await bench.say("knobs")
+    again = await bench.say("tune")
 
+    assert again.data["redundant"] == ["TOOL_JOB_POLL_MS"]
+    assert len(every.data["knobs"]) == 109
+    assert all(row["range"] and row["value"] for row in every.data["knobs"])
     assert said.data["rejected"] == [LIMIT]
+    assert f"tune {LIMIT} 120" in said.text
     assert "rejected by Sendcat" in said.text
     assert [row["knob"] for row in said.data["offDefault"]] == ["TOOL_JOB_WAIT_MS"]
     assert len(knobs.data["knobs"]) == 17

@@ -21,6 +21,8 @@ from bot.tuning.failpoints import NAMES
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tuning_victim"])
+pytestmark = pytest.mark.timeout(240)
+"""Each life is a process of its own; on a busy machine it takes a while until it stands."""
 UNDO = tuple(name for name in NAMES if name.startswith("undo."))
 
 
@@ -81,6 +83,7 @@ async def killed_and_resolved(
     assert ended["in_doubt"] == [], story
     assert ended["resolved_s"] < 10, story
     assert ended["whole"], story
+    assert ended["drawn"], story
     assert ended["state"] in ("kept", "undone", "failed", "void", "rejected", "expired"), story
     assert (environment.get(CHAT) == "28") is (ended["state"] == "kept"), story
     assert ended["intents"] <= 1, story

@@ -80,6 +80,8 @@ class Bench:
     sendcat: PracticeSendcat
     clock: JumpClock
     drills: Drills = field(default_factory=Drills)
+    trail: list[dict[str, Any]] = field(default_factory=list)
+    """The audit trail as far as it was read; record n stands at n - 1."""
 
     async def say(self, line: str, *, by: str = "oncall", slack: bool = False, key: str | None = None) -> Said:
         """Say a line and wait for its end."""
@@ -96,7 +98,8 @@ class Bench:
         async for card, outcome in self.bot.world.feed.follow(reply.op):
             if outcome is not None:
                 words = "\n".join(filter(None, (card.title, card.lead, *card.sections, card.next)))
-                return Said(reply, outcome.exit_status, dict(outcome.data), words)
+                press = tuple(button.line for button in card.buttons)
+                return Said(reply, outcome.exit_status, dict(outcome.data), words, press)
         raise AssertionError("unreachable")
 
     async def approve(self, change: str = "c-1", *, by: str = "relmgr") -> Said:
@@ -116,6 +119,12 @@ class Bench:
             await asyncio.sleep(0.01)
         raise AssertionError(f"{change_id} is {found.state}, not {states}: {found.note}")
 
+    async def waits(self, by: str) -> list[str]:
+        """The break-glass reviews on this person's Home tab."""
+        actor = Actor(door=Door.SLACK, account=f"slack:{ACCOUNTS[by]}")
+        home = await self.bot.desk.home(actor)
+        return [line.text for part in home.parts for line in part.lines if "Break-glass" in line.text]
+
     def stored(self, knob: str = CHAT) -> str | None:
         return self.sendcat.deployment.environment.get(knob)
 
@@ -129,9 +138,10 @@ class Bench:
 
     async def records(self, change_id: str = "c-1") -> list[Mapping[str, Any]]:
         """What the audit trail says of a change, in order."""
-        rows = await self.bot.world.store.read(lambda conn: audit.rows(conn, 0, 10_000))
-        found = [json.loads(row.body) for row in rows]
-        return [body for body in found if body.get("detail", {}).get("change") == change_id]
+        known = len(self.trail)
+        rows = await self.bot.world.store.read(lambda conn: audit.rows(conn, known, 10_000))
+        self.trail += [json.loads(row.body) for row in rows]
+        return [body for body in self.trail if body.get("detail", {}).get("change") == change_id]
 
     async def path(self, change_id: str = "c-1") -> list[str]:
         """The states that the audit trail has of a change."""
@@ -146,6 +156,7 @@ class Said:
     status: int
     data: dict[str, Any]
     text: str
+    press: tuple[str, ...] = ()
 
 
 async def lead(config: Any, clock: JumpClock, drills: Drills, seams: Seams = PLAIN) -> Bot:

@@ -14,10 +14,13 @@ from typing import Any
 
 from tuning_kit import CHAT, Bench, Drills, lead
 
+from bot.main import Bot
 from bot.measure import Drilled
 from bot.practice.house import running_config
 from bot.run import Run
-from bot.store import audit, changes
+from bot.store import audit, changes, ops
+from bot.store.changes import Change
+from bot.tuning.cards import change_card
 from bot.tuning.failpoints import QUIET, Seams
 from tests.stories.tuning_stage import JumpClock
 
@@ -64,6 +67,12 @@ class Nowhere:
         return
 
 
+async def drawn(bot: Bot, change: Change) -> bool:
+    """Whether the card that stands is that of the row: they are written in one transaction, whenever the end came."""
+    op = await bot.world.store.read(lambda conn: ops.get(conn, change.op))
+    return op is not None and op.card is not None and op.card.title == change_card(change).title
+
+
 def victim(state_dir: str, out: str, *, failpoint: str = "", after_s: float = 0.0, worse: bool = False) -> None:
     """One life. ``failpoint`` or ``after_s`` end it with SIGKILL; otherwise it writes how the change ended."""
     if after_s:
@@ -98,6 +107,7 @@ async def _live(state_dir: Path, out: Path, failpoint: str, worse: bool) -> None
         "intents": sum(json.loads(row.body)["outcome"] == "intent" for row in rows if '"change"' in row.body),
         "undoes": (path := await bench.path()).count("reverting"),
         "doubted": "doubtful" in path,
+        "drawn": await drawn(bot, change),
         "whole": await bot.world.store.read(lambda conn: audit.tail_ok(conn, 10**6)),
     }
     await bot.close()
