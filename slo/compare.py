@@ -88,8 +88,8 @@ def difference(bad_here: int, n_here: int, bad_there: int, n_there: int) -> Inte
     value = there - here
     return Interval(
         value=value,
-        low=value - math.hypot(there - low_there, high_here - here),
-        high=value + math.hypot(high_there - there, here - low_here),
+        low=max(-1.0, value - math.hypot(there - low_there, high_here - here)),
+        high=min(1.0, value + math.hypot(high_there - there, here - low_here)),
     )
 
 

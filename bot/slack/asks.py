@@ -10,6 +10,7 @@ from bot.command import Actor, Ask, Door, Place
 from bot.slack.blocks import OFFER
 from bot.slack.manifest import SHORTCUTS
 from bot.slack.payload import Click, Event, Shortcut, Slash, Submission, mentioned
+from bot.slack.text import undone
 
 OUT_OF_DATE = Card(
     title="This card is out of date",
@@ -29,7 +30,7 @@ ELSEWHERE = Card(
 def typed(slash: Slash) -> Ask:
     """A slash command; alone it means help."""
     return Ask(
-        line=slash.text.strip() or "help",
+        line=undone(slash.text).strip() or "help",
         by=actor(slash.user_id, slash.team_id, slash.api_app_id),
         place=place(slash.channel_id),
         key=f"command:{slash.trigger_id}",

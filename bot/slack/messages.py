@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import Refused, Unreachable
+from bot.slack.text import undone
 from bot.world import Said
 
 _TROUBLE = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
@@ -65,7 +66,7 @@ def _pick(answer: Any, ts: str) -> Mapping[str, Any] | None:
 
 def _words(message: Mapping[str, Any]) -> str:
     """The text; of a message that is only files, their names. Slack's entities are undone, `inert` comes later."""
-    text = str(message.get("text") or "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text = undone(str(message.get("text") or ""))
     files = [str(each.get("name") or "file") for each in message.get("files") or [] if isinstance(each, Mapping)]
     return " ".join([text.strip(), *(f"[{name}]" for name in files)]).strip()
 

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from bot.slack.text import undone
+
 MAX_NESTING = 32
 """Nesting of a JSON body (safety.md, R6)."""
 
@@ -228,7 +230,7 @@ def mentioned(text: str) -> str:
     said = re.sub(r"^\s*<@[UW][A-Z0-9]+(\|[^>]*)?>", "", text)
     if said == text:
         said = re.sub(r"\s*<@[UW][A-Z0-9]+(\|[^>]*)?>\s*$", "", text)
-    return said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").strip()
+    return undone(said).strip()
 
 
 def _object(text: str) -> dict[str, Any]:

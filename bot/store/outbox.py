@@ -63,9 +63,9 @@ class Letter:
 
 
 _LETTER = """
-SELECT o.id, o.key, o.channel, o.kind, o.card, o.text, o.file, o.thread_of, coalesce(o.thread_ts, parent.ts), o.user,
-       o.op, o.urgent, o.final, o.revision, o.sent_revision, o.generation, o.state, o.ts, o.replaced_ts, o.due_ms,
-       o.attempts, o.reason, o.created_ms
+SELECT o.id, o.key, o.channel, o.kind, o.card, o.text, o.file, o.thread_of,
+       coalesce(o.thread_ts, parent.thread_ts, parent.ts), o.user, o.op, o.urgent, o.final, o.revision,
+       o.sent_revision, o.generation, o.state, o.ts, o.replaced_ts, o.due_ms, o.attempts, o.reason, o.created_ms
 FROM outbox o LEFT JOIN outbox parent ON parent.key = o.thread_of
 """
 

@@ -80,7 +80,7 @@ async def test_a_run_that_was_stopped_leaves_a_whole_file_and_is_gone_on_with(
 ) -> None:
     """Stopped while the app is slow; at each moment the file is whole; the next run makes only what is missing."""
     file = bot.world.config.artifact_dir / NAME
-    sendcat.script(Script(TOKEN, times=None, delay_ms=150))
+    sendcat.script(Script(TOKEN, times=None, delay_ms=600))
     running = asyncio.create_task(run(bot))
     await until(file.exists)
     assert json.loads(file.read_text())

@@ -23,7 +23,8 @@ async def test_a_manager_searches_pages_asks_by_form_and_takes_the_record_along(
 
     await stage.type("audit", user=LEAD)
     first = await said(stage, LEAD, 1)
-    assert first.splitlines()[0] == "10+ records"
+    assert first.splitlines()[0].startswith("⏸ Paused by @lead")
+    assert first.splitlines()[1] == "10+ records"
     assert "<!channel>" not in first
     assert "evil.example" not in first
     assert "not yet anchored" in first

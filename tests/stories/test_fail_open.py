@@ -305,5 +305,5 @@ def test_a_drill_is_drawn_as_a_picture_with_its_limit(passed: Evidence) -> None:
     assert isinstance(drawn, bytes)
     assert drawn.startswith(b"\x89PNG")
     assert asyncio.run(pictures.render({"kind": "latency", "title": "x", "panels": "broken"})) == (
-        "no picture: it could not be drawn"
+        "no picture: it could not be done"
     )

@@ -85,7 +85,8 @@ def _address(house: House, args: Json) -> Channel:
     raise SlackRefusal("not_in_channel")
 
 
-def _thread(house: House, channel: Channel, args: Json) -> str | None:
+def thread_of(house: House, channel: Channel, args: Json) -> str | None:
+    """The thread that is meant: a reply belongs to the thread of its parent. Refuses one that is not there."""
     thread_ts = args.get("thread_ts")
     if thread_ts is None:
         return None
@@ -106,7 +107,7 @@ def post_message(house: House, args: Json) -> Json:
             text=said.text,
             blocks=said.blocks,
             attachments=said.attachments,
-            thread_ts=_thread(house, channel, args),
+            thread_ts=thread_of(house, channel, args),
             broadcast=flag(args, "reply_broadcast"),
             bot=True,
             metadata=metadata(args),
@@ -146,7 +147,7 @@ def post_ephemeral(house: House, args: Json) -> Json:
         said.text,
         blocks=said.blocks,
         attachments=said.attachments,
-        thread_ts=_thread(house, channel, args),
+        thread_ts=thread_of(house, channel, args),
     )
     return {"message_ts": note.ts}
 
@@ -185,7 +186,7 @@ def schedule(house: House, args: Json) -> Json:
     if len(near) >= SCHEDULE_BURST:
         raise SlackRefusal("restricted_too_many")
     message: Json = {"text": said.text, "blocks": said.blocks, "attachments": said.attachments}
-    message |= {"thread_ts": _thread(house, channel, args), "metadata": metadata(args)}
+    message |= {"thread_ts": thread_of(house, channel, args), "metadata": metadata(args)}
     waiting = Scheduled(house.workspace.next_id("Q"), channel.id, post_at_s, message)
     house.workspace.scheduled[waiting.id] = waiting
     shown = {"text": said.text, "type": "delayed_message", "bot_id": house.workspace.bot_id, "user": house.bot}

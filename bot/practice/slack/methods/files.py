@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Mapping
 
-from bot.practice.slack.methods.chat import content
+from bot.practice.slack.methods.chat import content, thread_of
 from bot.practice.slack.methods.house import House, Method, number, parsed, place, required, writable
 from bot.practice.slack.people import Channel
 from bot.practice.slack.refusal import Json, SlackRefusal, invalid
@@ -50,10 +50,7 @@ def complete(house: House, args: Json) -> Json:
         stored.append(found)
     comment = str(args.get("initial_comment") or "")
     blocks = content(house.workspace, args).blocks if args.get("blocks") else []
-    thread_ts = args.get("thread_ts")
-    for channel in channels:
-        if thread_ts is not None and house.workspace.message(channel.id, str(thread_ts)) is None:
-            raise SlackRefusal("thread_not_found")
+    threads = {channel.id: thread_of(house, channel, args) for channel in channels}
     for found in stored:
         found.posted = True
     for channel in channels:
@@ -64,7 +61,7 @@ def complete(house: House, args: Json) -> Json:
                 house.bot,
                 comment,
                 blocks=blocks,
-                thread_ts=str(thread_ts) if thread_ts is not None else None,
+                thread_ts=threads[channel.id],
                 bot=True,
                 files=list(stored),
             )
