@@ -83,7 +83,7 @@ async def cards(scene: Scene) -> dict[str, Shown]:
 
     found["answer.banner-while-paused"] = await scene.world.store.write(paused)
     found["answer.refused-while-paused"] = await _said(
-        desk, "paused", "tune --set=TOOL_QUEUE_MAX_JOBS=28", ONCALL, CHANNEL
+        desk, "paused", "tune --set=TOOL_JOB_QMAX_WEB=28", ONCALL, CHANNEL
     )
     await scene.world.store.write(lambda tx: pauses.put(tx, None))
     return found

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from bot.store.walks import Taken, Walk
-from bot.views import posture_facts
 from bot.walk.card import card
 from bot.walk.course import picture
 from bot.walk.look import Look
@@ -27,10 +26,9 @@ async def cards(scene: Scene) -> dict[str, Shown]:
         seen = await looked(run, sample)
         facts = Facts((seen.snapshot,))
         made = Look(
-            run=run, page=page, facts=facts, signals=judge_signals(facts, scene.world.book), artifact=seen.artifact,
-            posture=posture_facts(seen.snapshot),
+            run=run, page=page, facts=facts, signals=judge_signals(facts, scene.world.book), artifact=seen.artifact
         )  # fmt: skip
-        walk = _walk(letter, picture(made))
+        walk = _walk(letter, await picture(made))
         found[f"walk.{letter}-looked"] = card(walk, page)
         if letter == "f":
             found["walk.looking"] = card(replace(walk, seen={}), page)

@@ -177,7 +177,7 @@ async def test_a_429_waits_three_seconds_and_all_is_over_in_time(convex: Build) 
 
 
 async def test_a_slow_answer_is_called_slow(convex: Build) -> None:
-    client, server = await convex(never, timeout=httpx.Timeout(0.1))
+    client, server = await convex(never, timeout=httpx.Timeout(5, read=0.1))
     with pytest.raises(CallFailed) as caught:
         await client.query(SNAPSHOT)
     assert caught.value.cause is Cause.SLOW
