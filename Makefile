@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT ?= F
 
-.PHONY: demo test prove bench lint format manifest docs clean
+.PHONY: demo test pytest prove bench lint format manifest docs clean
 
 demo: $(VENV)/ready ## the whole product on loopback, with a fault: make demo FAULT=B, make demo ONCE=1
 	@$(BIN)/sendcat demo --fault=$(FAULT) $(if $(ONCE),--once)
 
-test: lint ## lint, types, import rules, tests
-	@$(BIN)/pytest -n 2 -m "not prove"
+test: $(VENV)/ready ## lint, types, import rules, tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint pytest
+
+pytest: $(VENV)/ready
+	@$(BIN)/pytest -n 4 --dist=loadgroup -m "not prove"
 
 prove: $(VENV)/ready ## the long proofs: kill loops, fuzzing, soak
 	@$(BIN)/pytest -n 2 -m prove --timeout=1800

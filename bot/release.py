@@ -10,9 +10,6 @@ from bot.run import Run
 from bot.store.cases import Case
 from slo.policy import Baseline, GatePolicy, Ownership, Policy
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
-COMMIT = r"[0-9a-fA-F]{7,40}"
-
 
 class Policies(bound.Policies):
     """The three policy files of a gate."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from bot.command import Args
+from bot.asking import ReleaseArgs
 from bot.config import Config, Target, origin_of
 from bot.errors import Refused, Unknown
 from slo.profiles import MIN_SCALE
@@ -29,7 +28,7 @@ LOOK_MINUTES, LOOK_LIMIT = 15, 100
 """The snapshots around a canary look at the same window as a normal release gate's."""
 
 
-class CanaryArgs(Args):
+class CanaryArgs(ReleaseArgs):
     control: str | None = None
     """The target that serves traffic now; the default target without it."""
     candidate: str | None = None
@@ -61,15 +60,6 @@ class CanaryArgs(Args):
     max_unknown_regression_rate: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     """How much the rate of unknown statuses may rise, 0 to 1 (0.02)."""
 
-    @field_validator("release")
-    @classmethod
-    def _named(cls, value: str | None) -> str | None:
-        from bot.release import COMMIT, NAME
-
-        if value is not None and not re.fullmatch(f"{NAME}(@{COMMIT})?", value):
-            raise ValueError("NAME or NAME@COMMIT: letters, digits, . _ - and 7 to 40 hex digits")
-        return value
-
     @field_validator("profile")
     @classmethod
     def _known(cls, value: str) -> str:
@@ -86,15 +76,6 @@ class CanaryArgs(Args):
     @property
     def chosen_scenarios(self) -> tuple[str, ...] | None:
         return None if self.scenarios is None else tuple(self.scenarios.split(","))
-
-    @property
-    def name(self) -> str | None:
-        """The release without its commit."""
-        return self.release.partition("@")[0] if self.release else None
-
-    @property
-    def commit(self) -> str | None:
-        return (self.release or "").partition("@")[2] or None
 
     @property
     def overrides(self) -> dict[str, float | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.catalog import Catalog
+from bot.catalog import AnyCommand, Catalog
 from bot.commands import (
     audit,
     audit_export,
@@ -41,7 +41,7 @@ from bot.commands import (
     walk,
 )
 
-ALL = (
+ALL: tuple[AnyCommand, ...] = (
     triage.COMMAND,
     stop.COMMAND,
     status.COMMAND,

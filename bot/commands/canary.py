@@ -6,8 +6,9 @@ is the deploy pipeline's, which asks ``canary status``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bot.asking import decisions, targets
 from bot.canary.flags import VARIABLES, CanaryArgs
 from bot.card import Card, Field, Form, Tone, when
 from bot.command import Args, Command, Outcome
@@ -15,7 +16,7 @@ from bot.config import Config
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case, Verb
+    from bot.store.cases import Case
 
 
 async def _run(run: Run, args: CanaryArgs) -> Outcome:
@@ -46,18 +47,6 @@ async def _run(run: Run, args: CanaryArgs) -> Outcome:
     return await conclude(run, args, both, policies, found)
 
 
-class CaseArgs(Args):
-    case: str
-    """Id of the canary, such as cn-4."""
-    reason: str = ""
-    """Why; needed for Roll back, for a warning, and to take a promotion back."""
-
-
-class WaiveArgs(CaseArgs):
-    scenario: str
-    """Which scenario may stay untested for this promotion."""
-
-
 class StatusArgs(Args):
     candidate: str = "candidate"
     """The target that was to be promoted."""
@@ -69,30 +58,10 @@ class StatusArgs(Args):
     """Wait until somebody has decided, or the decision has expired."""
 
 
-async def _decide(run: Run, args: CaseArgs, verb: Verb, scenario: str | None = None) -> Outcome:
+async def _last_look(run: Run, case: Case) -> str | None:
     from bot.canary import policies
-    from bot.deciding import decide_case
 
-    async def last_look(run: Run, case: Case) -> str | None:
-        return await policies.changed(run, case, circuits=True)
-
-    return await decide_case(run, "canary", args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
-
-
-async def _promote(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "promote")
-
-
-async def _roll_back(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "roll-back")
-
-
-async def _revoke(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "revoke")
-
-
-async def _waive(run: Run, args: WaiveArgs) -> Outcome:
-    return await _decide(run, args, "waive", args.scenario)
+    return await policies.changed(run, case, circuits=True)
 
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
@@ -145,8 +114,8 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
 
 
 def _form(config: Config) -> Form:
-    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
-    others = [name for name, _ in targets if name != config.default_target]
+    choices = targets(config)
+    others = [name for name, _ in choices if name != config.default_target]
     likely = "candidate" if "candidate" in others else others[0] if others else ""
     return Form(
         title="Canary",
@@ -155,10 +124,10 @@ def _form(config: Config) -> Form:
                 flag="control",
                 label="Control: serves traffic now",
                 kind="choice",
-                options=targets,
+                options=choices,
                 value=config.default_target or "",
             ),
-            Field(flag="candidate", label="Candidate: may be promoted", kind="choice", options=targets, value=likely),
+            Field(flag="candidate", label="Candidate: may be promoted", kind="choice", options=choices, value=likely),
             Field(
                 flag="profile",
                 label="Profile",
@@ -182,22 +151,7 @@ def _form(config: Config) -> Form:
     )
 
 
-def _decision(name: str, summary: str, run: object, example: str, args: type[CaseArgs] = CaseArgs) -> Command[CaseArgs]:
-    return Command(
-        name=f"canary {name}",
-        summary=summary,
-        action="canary.decide",
-        args=args,
-        run=run,  # type: ignore[arg-type]
-        positional=("case",),
-        examples=(example,),
-        group="Release",
-        quiet=True,
-        targeted=False,
-    )
-
-
-COMMANDS = (
+COMMANDS: tuple[Command[Any], ...] = (
     Command(
         name="canary",
         summary="Control and candidate drilled in turns and compared; a release manager promotes or rolls back.",
@@ -214,30 +168,23 @@ COMMANDS = (
         form=_form,
         variables=VARIABLES,
     ),
-    _decision(
-        "promote",
-        "Promote the candidate; by a release manager who did not start the canary.",
-        _promote,
-        "canary promote cn-4 --reason='p95 near its limit since the import'",
-    ),
-    _decision(
-        "roll-back",
-        "Roll the candidate back, with the reason.",
-        _roll_back,
-        "canary roll-back cn-4 --reason='chat p95 doubled'",
-    ),
-    _decision(
-        "revoke",
-        "Take a promotion back, with the reason.",
-        _revoke,
-        "canary revoke cn-4 --reason='errors since the switch'",
-    ),
-    _decision(
-        "waive",
-        "Let a named scenario stay untested for one promotion, with the reason.",
-        _waive,
-        "canary waive cn-4 --scenario=chat_stream_http --reason='tested by hand'",
-        WaiveArgs,
+    *decisions(
+        "canary",
+        "canary",
+        {
+            "promote": (
+                "Promote the candidate; by a release manager who did not start the canary.",
+                "cn-4 --reason='p95 near its limit since the import'",
+            ),
+            "roll-back": ("Roll the candidate back, with the reason.", "cn-4 --reason='chat p95 doubled'"),
+            "revoke": ("Take a promotion back, with the reason.", "cn-4 --reason='errors since the switch'"),
+            "waive": (
+                "Let a named scenario stay untested for one promotion, with the reason.",
+                "cn-4 --scenario=chat_stream_http --reason='tested by hand'",
+            ),
+        },
+        action="canary.decide",
+        last_look=_last_look,
     ),
     Command(
         name="canary status",

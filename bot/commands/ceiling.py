@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bot.command import Args, Command, Outcome
+from bot.asking import decisions
+from bot.command import Command, Outcome
 from bot.drilling import VARIABLES, CeilingArgs
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Verb
+    from bot.store.cases import Case
 
 WAITING = 5
-
-
-class CaseArgs(Args):
-    case: str
-    """Id of the request, such as ce-1."""
-    reason: str = ""
-    """Why; needed for a no."""
 
 
 async def _ask(run: Run, args: CeilingArgs) -> Outcome:
@@ -28,26 +22,13 @@ async def _ask(run: Run, args: CeilingArgs) -> Outcome:
     return Outcome(card=card, exit_status=WAITING, data={"case": case.id, "state": "WAITING", **case.binding})
 
 
-async def _decide(run: Run, args: CaseArgs, verb: Verb) -> Outcome:
+async def _last_look(run: Run, case: Case) -> str | None:
     from bot import ceiling
-    from bot.deciding import decide_case
 
-    return await decide_case(run, "ceiling", args.case, verb, reason=args.reason, last_look=ceiling.changed)
-
-
-async def _approve(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "approve")
+    return await ceiling.changed(run, case)
 
 
-async def _reject(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "reject")
-
-
-async def _revoke(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "revoke")
-
-
-COMMANDS = (
+COMMANDS: tuple[Command[Any], ...] = (
     Command(
         name="drill ceiling",
         summary="Ask for a drill above its target's ceilings, with that drill's flags; a release manager approves.",
@@ -58,40 +39,16 @@ COMMANDS = (
         group="Check",
         variables=VARIABLES,
     ),
-    Command(
-        name="drill approve",
-        summary="Approve a drill above the ceilings; by a release manager who did not ask for it.",
+    *decisions(
+        "ceiling",
+        "drill",
+        {
+            "approve": ("Approve a drill above the ceilings; by a release manager who did not ask for it.", "ce-1"),
+            "reject": ("Reject a drill above the ceilings, with the reason.", "ce-1 --reason='not during the sale'"),
+            "revoke": ("Take the approval of a drill above the ceilings back.", "ce-1 --reason='incident open'"),
+        },
         action="drill.ceiling.approve",
-        args=CaseArgs,
-        run=_approve,
-        positional=("case",),
-        examples=("drill approve ce-1",),
+        last_look=_last_look,
         group="Check",
-        quiet=True,
-        targeted=False,
-    ),
-    Command(
-        name="drill reject",
-        summary="Reject a drill above the ceilings, with the reason.",
-        action="drill.ceiling.approve",
-        args=CaseArgs,
-        run=_reject,
-        positional=("case",),
-        examples=("drill reject ce-1 --reason='not during the sale'",),
-        group="Check",
-        quiet=True,
-        targeted=False,
-    ),
-    Command(
-        name="drill revoke",
-        summary="Take the approval of a drill above the ceilings back.",
-        action="drill.ceiling.approve",
-        args=CaseArgs,
-        run=_revoke,
-        positional=("case",),
-        examples=("drill revoke ce-1 --reason='incident open'",),
-        group="Check",
-        quiet=True,
-        targeted=False,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.asking import target_field
 from bot.card import Field, Form
 from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
@@ -176,19 +177,11 @@ def _data(item: Item) -> dict[str, Any]:
 
 
 def _form(config: Config) -> Form:
-    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
     return Form(
         title="Game day",
         fields=(
             Field(flag="profiles", label="Drill profiles, one after the other", value="burst,soak"),
-            Field(
-                flag="target",
-                label="Target",
-                kind="choice",
-                options=targets,
-                value=config.default_target or "",
-                optional=True,
-            ),
+            target_field(config),
             Field(flag="weave", label="A fault to find (practice only)", hint="F:caps", optional=True),
         ),
         submit="Begin",

@@ -6,15 +6,15 @@ without ``--release`` is judged and shown, and nothing can be approved on it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field as Limit
 from pydantic import field_validator, model_validator
 
+from bot.asking import ReleaseArgs, target_field
 from bot.card import Card, Field, Form
-from bot.command import EXIT, Args, Command, Outcome
+from bot.command import EXIT, Command, Outcome
 from bot.config import Config
 from bot.drilling import BASE_URL
 
@@ -28,7 +28,7 @@ HIGH = {"profile": "standard", "minutes": 20, "limit": 150}
 """A high-risk release (runbook, "Release gate", step 2)."""
 
 
-class GateArgs(Args):
+class GateArgs(ReleaseArgs):
     release: str | None = None
     """The release, NAME or NAME@COMMIT; without it there is nothing to approve."""
     risk: Literal["normal", "high"] = "normal"
@@ -61,15 +61,6 @@ class GateArgs(Args):
             raise ValueError("a high-risk release runs the standard profile (runbook), not quick")
         return {**HIGH, **values}
 
-    @field_validator("release")
-    @classmethod
-    def _named(cls, value: str | None) -> str | None:
-        from bot.release import COMMIT, NAME
-
-        if value is not None and not re.fullmatch(f"{NAME}(@{COMMIT})?", value):
-            raise ValueError("NAME or NAME@COMMIT: letters, digits, . _ - and 7 to 40 hex digits")
-        return value
-
     @field_validator("profile")
     @classmethod
     def _known(cls, value: str) -> str:
@@ -84,15 +75,6 @@ class GateArgs(Args):
         from slo.scenarios import select
 
         return value if value is None else ",".join(select(part.strip() for part in value.split(",") if part.strip()))
-
-    @property
-    def name(self) -> str | None:
-        """The release without its commit."""
-        return self.release.partition("@")[0] if self.release else None
-
-    @property
-    def commit(self) -> str | None:
-        return (self.release or "").partition("@")[2] or None
 
 
 @dataclass
@@ -189,7 +171,6 @@ def _stopped(run: Run, course: Course, detail: str) -> Outcome:
 
 
 def _form(config: Config) -> Form:
-    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
     return Form(
         title="Release gate",
         fields=(
@@ -201,14 +182,7 @@ def _form(config: Config) -> Form:
                 options=(("normal", "normal: quick, 15 minutes"), ("high", "high: standard, 20 minutes, limit 150")),
                 value="normal",
             ),
-            Field(
-                flag="target",
-                label="Target",
-                kind="choice",
-                options=targets,
-                value=config.default_target or "",
-                optional=True,
-            ),
+            target_field(config),
         ),
         submit="Run the gate",
         note="A release manager other than you decides on the card.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
+from bot.asking import decisions
 from bot.card import Card, Tone, when
 from bot.command import Args, Command, Door, Offline, Outcome
 from bot.errors import Refused, Unknown
@@ -14,21 +15,9 @@ from bot.redact import inert
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case, Verb
+    from bot.store.cases import Case
 
 MOST_BYTES = 256 * 1024
-
-
-class CaseArgs(Args):
-    case: str
-    """Id of the gate, such as g-77."""
-    reason: str = ""
-    """Why; needed for a no, for a warning and for a high risk."""
-
-
-class WaiveArgs(CaseArgs):
-    scenario: str
-    """Which scenario may stay untested for this release."""
 
 
 class StatusArgs(Args):
@@ -54,30 +43,10 @@ class PassportArgs(Args):
         return value
 
 
-async def _decide(run: Run, args: CaseArgs, verb: Verb, scenario: str | None = None) -> Outcome:
+async def _last_look(run: Run, case: Case) -> str | None:
     from bot import release
-    from bot.deciding import decide_case
 
-    async def last_look(run: Run, case: Case) -> str | None:
-        return await release.changed(run, case, circuits=True)
-
-    return await decide_case(run, "gate", args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
-
-
-async def _approve(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "approve")
-
-
-async def _reject(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "reject")
-
-
-async def _revoke(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "revoke")
-
-
-async def _waive(run: Run, args: WaiveArgs) -> Outcome:
-    return await _decide(run, args, "waive", args.scenario)
+    return await release.changed(run, case, circuits=True)
 
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
@@ -191,50 +160,24 @@ def _verify_here(args: PassportArgs, place: Offline) -> Outcome:
     return Outcome(card=card, exit_status=0, data=data)
 
 
-COMMANDS = (
-    Command(
-        name="gate approve",
-        summary="Approve a release on its gate; by a release manager who did not start it.",
+COMMANDS: tuple[Command[Any], ...] = (
+    *decisions(
+        "gate",
+        "gate",
+        {
+            "approve": (
+                "Approve a release on its gate; by a release manager who did not start it.",
+                "g-77 --reason='gmail slow because of backfill'",
+            ),
+            "reject": ("Reject a release on its gate, with the reason.", "g-77 --reason='chat p95 too near its limit'"),
+            "revoke": ("Take an approval back.", "g-77 --reason='regression found'"),
+            "waive": (
+                "Let a named scenario stay untested for one release, with the reason.",
+                "g-77 --scenario=chat_stream_http --reason='pool expired; tested by hand'",
+            ),
+        },
         action="gate.decide",
-        args=CaseArgs,
-        run=_approve,
-        positional=("case",),
-        examples=("gate approve g-77 --reason='gmail slow because of backfill'",),
-        group="Release",
-        quiet=True,
-    ),
-    Command(
-        name="gate reject",
-        summary="Reject a release on its gate, with the reason.",
-        action="gate.decide",
-        args=CaseArgs,
-        run=_reject,
-        positional=("case",),
-        examples=("gate reject g-77 --reason='chat p95 too near its limit'",),
-        group="Release",
-        quiet=True,
-    ),
-    Command(
-        name="gate revoke",
-        summary="Take an approval back.",
-        action="gate.decide",
-        args=CaseArgs,
-        run=_revoke,
-        positional=("case",),
-        examples=("gate revoke g-77 --reason='regression found'",),
-        group="Release",
-        quiet=True,
-    ),
-    Command(
-        name="gate waive",
-        summary="Let a named scenario stay untested for one release, with the reason.",
-        action="gate.decide",
-        args=WaiveArgs,
-        run=_waive,
-        positional=("case",),
-        examples=("gate waive g-77 --scenario=chat_stream_http --reason='pool expired; tested by hand'",),
-        group="Release",
-        quiet=True,
+        last_look=_last_look,
     ),
     Command(
         name="gate status",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field as Match
 
+from bot.asking import decisions, target_field
 from bot.card import Card, Field, Form, Tone
 from bot.command import Args, Command, Outcome
 from bot.config import Config
@@ -15,7 +16,7 @@ from bot.milestone.flags import MilestoneArgs
 if TYPE_CHECKING:
     from bot.milestone.gathering import Asked
     from bot.run import Run
-    from bot.store.cases import Case, Verb
+    from bot.store.cases import Case
 
 
 async def _run(run: Run, args: MilestoneArgs) -> Outcome:
@@ -56,13 +57,6 @@ async def _asked(run: Run, args: MilestoneArgs) -> Asked:
     return await gathering.asked(run, args, policies, rules)
 
 
-class CaseArgs(Args):
-    case: str
-    """Id of the milestone gate, such as ms-7."""
-    reason: str = ""
-    """Why; needed for a no and for a warning."""
-
-
 class StatusArgs(Args):
     milestone: str = Match(default="m1_1k", pattern=r"^\w{1,40}$")
     """m1_1k, m2_5k or m3_20k."""
@@ -72,23 +66,10 @@ class StatusArgs(Args):
     """Wait until somebody has decided, or the decision has expired."""
 
 
-async def _decide(run: Run, args: CaseArgs, verb: Verb) -> Outcome:
-    from bot.deciding import decide_case
+async def _last_look(run: Run, case: Case) -> str | None:
     from bot.milestone.rests import last_look
 
-    return await decide_case(run, "milestone", args.case, verb, reason=args.reason, last_look=last_look)
-
-
-async def _approve(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "approve")
-
-
-async def _reject(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "reject")
-
-
-async def _revoke(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "revoke")
+    return await last_look(run, case)
 
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
@@ -133,7 +114,6 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
 
 
 def _form(config: Config) -> Form:
-    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
     return Form(
         title="Milestone gate",
         fields=(
@@ -158,21 +138,14 @@ def _form(config: Config) -> Form:
             Field(
                 flag="approval", label="Decision that allows the load, where one is needed", hint="d-12", optional=True
             ),
-            Field(
-                flag="target",
-                label="Target",
-                kind="choice",
-                options=targets,
-                value=config.default_target or "",
-                optional=True,
-            ),
+            target_field(config),
         ),
         submit="Run the gate",
         note="A release manager other than you decides on the card; promotion goes M1, M2, M3.",
     )
 
 
-COMMANDS = (
+COMMANDS: tuple[Command[Any], ...] = (
     Command(
         name="milestone-gate",
         summary="Milestone gate: pool, snapshot, true open streams, snapshot; a release manager decides on the card.",
@@ -189,41 +162,19 @@ COMMANDS = (
         form=_form,
         variables=VARIABLES,
     ),
-    Command(
-        name="milestone-gate approve",
-        summary="Approve a milestone on its gate; by a release manager who did not start it.",
+    *decisions(
+        "milestone",
+        "milestone-gate",
+        {
+            "approve": ("Approve a milestone on its gate; by a release manager who did not start it.", "ms-7"),
+            "reject": (
+                "Reject a milestone on its gate, with the reason.",
+                "ms-7 --reason='first token too near its limit'",
+            ),
+            "revoke": ("Take the approval of a milestone back.", "ms-7 --reason='regression found'"),
+        },
         action="milestone.decide",
-        args=CaseArgs,
-        run=_approve,
-        positional=("case",),
-        examples=("milestone-gate approve ms-7",),
-        group="Release",
-        quiet=True,
-        targeted=False,
-    ),
-    Command(
-        name="milestone-gate reject",
-        summary="Reject a milestone on its gate, with the reason.",
-        action="milestone.decide",
-        args=CaseArgs,
-        run=_reject,
-        positional=("case",),
-        examples=("milestone-gate reject ms-7 --reason='first token too near its limit'",),
-        group="Release",
-        quiet=True,
-        targeted=False,
-    ),
-    Command(
-        name="milestone-gate revoke",
-        summary="Take the approval of a milestone back.",
-        action="milestone.decide",
-        args=CaseArgs,
-        run=_revoke,
-        positional=("case",),
-        examples=("milestone-gate revoke ms-7 --reason='regression found'",),
-        group="Release",
-        quiet=True,
-        targeted=False,
+        last_look=_last_look,
     ),
     Command(
         name="milestone-gate status",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field as Limit
 from pydantic import field_validator
 
+from bot.asking import decisions, target_field
 from bot.card import Field, Form
 from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
@@ -18,7 +19,7 @@ from bot.config import Config
 if TYPE_CHECKING:
     from bot.region.made import Look
     from bot.run import Run
-    from bot.store.cases import Verb
+    from bot.store.cases import Case
     from slo.policy import RegionPolicy
 
 STREAMS = "expected-peak-streams"
@@ -52,13 +53,6 @@ class RegionArgs(Args):
             return parse_streams(value)
         except BadForecast as error:
             raise ValueError(str(error)) from None
-
-
-class CaseArgs(Args):
-    case: str
-    """Id of the decision, such as rg-3."""
-    reason: str = ""
-    """Why."""
 
 
 async def _run(run: Run, args: RegionArgs) -> Outcome:
@@ -126,46 +120,25 @@ async def _look(run: Run, args: RegionArgs, policy: RegionPolicy, *, anywhere: b
     return look, "", ""
 
 
-async def _decide(run: Run, args: CaseArgs, verb: Verb) -> Outcome:
-    from bot.deciding import decide_case
+async def _last_look(run: Run, case: Case) -> str | None:
     from bot.region.bound import changed
 
-    return await decide_case(run, "region", args.case, verb, reason=args.reason, last_look=changed)
-
-
-async def _approve(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "approve")
-
-
-async def _reject(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "reject")
-
-
-async def _revoke(run: Run, args: CaseArgs) -> Outcome:
-    return await _decide(run, args, "revoke")
+    return await changed(run, case)
 
 
 def _form(config: Config) -> Form:
-    targets = tuple((name, f"{name} ({target.environment.value})") for name, target in config.target.items())
     return Form(
         title="Region readiness",
         fields=(
             Field(flag=STREAMS, label="Forecast: concurrent streams at peak", hint="5000, 5k or 20_000"),
-            Field(
-                flag="target",
-                label="Target",
-                kind="choice",
-                options=targets,
-                value=config.default_target or "",
-                optional=True,
-            ),
+            target_field(config),
         ),
         submit="Check",
         note="20,000 streams call for a standby region, 60,000 for two active ones. Nothing is sent but one read.",
     )
 
 
-COMMANDS = (
+COMMANDS: tuple[Command[Any], ...] = (
     Command(
         name="region-readiness",
         summary="Is one region still enough? Forecast, load pressure of the latest drills, snapshot health.",
@@ -180,40 +153,21 @@ COMMANDS = (
         form=_form,
         variables={STREAMS: ("RELIABILITY_EXPECTED_PEAK_STREAMS",)},
     ),
-    Command(
-        name="region-readiness approve",
-        summary="Approve the multi-region programme on a TRIGGERED check; by a release manager who did not start it.",
+    *decisions(
+        "region",
+        "region-readiness",
+        {
+            "approve": (
+                "Approve the multi-region programme on a TRIGGERED check; by a release manager who did not start it.",
+                "rg-3 --reason='launch forecast confirmed'",
+            ),
+            "reject": (
+                "Keep the single region although a check was TRIGGERED, with the reason.",
+                "rg-3 --reason='forecast withdrawn'",
+            ),
+            "revoke": ("Take the approval of the multi-region programme back.", "rg-3 --reason='launch postponed'"),
+        },
         action="region.decide",
-        args=CaseArgs,
-        run=_approve,
-        positional=("case",),
-        examples=("region-readiness approve rg-3 --reason='launch forecast confirmed'",),
-        group="Release",
-        quiet=True,
-        targeted=False,
-    ),
-    Command(
-        name="region-readiness reject",
-        summary="Keep the single region although a check was TRIGGERED, with the reason.",
-        action="region.decide",
-        args=CaseArgs,
-        run=_reject,
-        positional=("case",),
-        examples=("region-readiness reject rg-3 --reason='forecast withdrawn'",),
-        group="Release",
-        quiet=True,
-        targeted=False,
-    ),
-    Command(
-        name="region-readiness revoke",
-        summary="Take the approval of the multi-region programme back.",
-        action="region.decide",
-        args=CaseArgs,
-        run=_revoke,
-        positional=("case",),
-        examples=("region-readiness revoke rg-3 --reason='launch postponed'",),
-        group="Release",
-        quiet=True,
-        targeted=False,
+        last_look=_last_look,
     ),
 )

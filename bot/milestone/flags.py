@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field, field_validator, model_validator
 
+from bot.asking import ReleaseArgs
 from bot.drilling import ChatFlags, DrillArgs
 from slo.errors import UnknownMilestone
 from slo.policy import Milestone, MilestonePolicy, load
 
 
-class MilestoneArgs(ChatFlags):
+class MilestoneArgs(ReleaseArgs, ChatFlags):
     """A milestone gate as typed: the original's flags, and ours for the true number of streams."""
 
     milestone: str = "m1_1k"
@@ -31,15 +30,6 @@ class MilestoneArgs(ChatFlags):
     approval: str | None = None
     """A decision such as d-12 that raised the target's ceilings for this drill."""
 
-    @field_validator("release")
-    @classmethod
-    def _named(cls, value: str | None) -> str | None:
-        from bot.release import COMMIT, NAME
-
-        if value is not None and not re.fullmatch(f"{NAME}(@{COMMIT})?", value):
-            raise ValueError("NAME or NAME@COMMIT: letters, digits, . _ - and 7 to 40 hex digits")
-        return value
-
     @field_validator("approval")
     @classmethod
     def _approval(cls, value: str | None) -> str | None:
@@ -53,15 +43,6 @@ class MilestoneArgs(ChatFlags):
         if self.policy is None:
             known_in(load(MilestonePolicy), self.milestone)
         return self
-
-    @property
-    def name(self) -> str | None:
-        """The release without its commit."""
-        return self.release.partition("@")[0] if self.release else None
-
-    @property
-    def commit(self) -> str | None:
-        return (self.release or "").partition("@")[2] or None
 
     def drill(self, rules: Milestone) -> DrillArgs:
         """The drill that this gate runs: the milestone's profile, its scenarios, its coverage unless one was given."""

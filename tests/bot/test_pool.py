@@ -79,24 +79,25 @@ async def test_a_run_that_was_stopped_leaves_a_whole_file_and_is_gone_on_with(
     bot: Bot, sendcat: PracticeSendcat
 ) -> None:
     """Stopped while the app is slow; at each moment the file is whole; the next run makes only what is missing."""
-    file = bot.world.config.artifact_dir / NAME
+    name, line = NAME.replace("-6.json", "-16.json"), LINE.replace("--count=6", "--count=16")
+    file = bot.world.config.artifact_dir / name
     sendcat.script(Script(TOKEN, times=None, delay_ms=600))
-    running = asyncio.create_task(run(bot))
+    running = asyncio.create_task(run(bot, line))
     await until(file.exists)
     assert json.loads(file.read_text())
     for op in bot.world.stops.running:
         bot.world.stops.stop(op, "a test")
     stopped = await running
-    made = len(pool_of(bot))
+    made = len(pool_of(bot, name))
 
     assert "STOPPED" in stopped["card"]["title"]
-    assert (stopped["exit_status"], stopped["data"]["not_tried"]) == (3, 6 - made)
-    assert 0 < made < 6
+    assert (stopped["exit_status"], stopped["data"]["not_tried"]) == (3, 16 - made)
+    assert 0 < made < 16
     sendcat.switches.scripts.clear()
     signed_up = sendcat.counters.statuses[f"POST {SIGN_UP} 200"]
-    again = await run(bot)
-    assert (again["data"]["kept"], again["data"]["users"]) == (made, 6)
-    assert sendcat.counters.statuses[f"POST {SIGN_UP} 200"] == signed_up + 6 - made
+    again = await run(bot, line)
+    assert (again["data"]["kept"], again["data"]["users"]) == (made, 16)
+    assert sendcat.counters.statuses[f"POST {SIGN_UP} 200"] == signed_up + 16 - made
 
 
 async def test_R18_a_bot_that_ends_meanwhile_leaves_a_whole_file_and_the_next_one_goes_on(

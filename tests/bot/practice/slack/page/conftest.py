@@ -9,6 +9,14 @@ import pytest
 from page_workspace import Workspace, serving
 from playwright.sync_api import Browser, Page, sync_playwright
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module's tests share one browser, so one worker takes them all."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [
     "--headless",
