@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.card import Card
 from bot.slack.blocks import Message, render, render_attachment
-from tests.golden import answers, decisions, forms, homes, incidents, runs, tuning, walks
+from tests.golden import answers, decisions, forms, homes, incidents, operators, runs, tuning, walks
 from tests.golden.stage import Scene, Shown, minted, scene
 
 Area = Callable[[Scene], Awaitable[dict[str, Shown]]]
@@ -19,6 +19,7 @@ AREAS: dict[str, Area] = {
     "forms": forms.cards,
     "homes": homes.cards,
     "incidents": incidents.cards,
+    "operators": operators.cards,
     "runs": runs.cards,
     "tuning": tuning.cards,
     "walks": walks.cards,
