@@ -10,7 +10,7 @@ demo: $(VENV)/ready ## the whole product on loopback, with a fault: make demo FA
 	@$(BIN)/sendcat demo --fault=$(FAULT) $(if $(ONCE),--once)
 
 test: $(VENV)/ready ## lint, types, import rules, tests
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint pytest
+	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/ready
 	@$(BIN)/pytest -n 4 --dist=loadgroup -m "not prove"
