@@ -13,7 +13,7 @@ test: $(VENV)/ready ## lint, types, import rules, tests
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/ready
-	@$(BIN)/pytest -n 4 --dist=loadgroup -m "not prove"
+	@$(BIN)/pytest -n 3 --dist=loadgroup -m "not prove"
 
 prove: $(VENV)/ready ## the long proofs: kill loops, fuzzing, soak
 	@$(BIN)/pytest -n 2 -m prove --timeout=1800

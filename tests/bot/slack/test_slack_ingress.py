@@ -19,6 +19,7 @@ from bot.command import Ask, Reply
 from bot.slack.admission import Admission
 from bot.slack.ingress import EVENTS_PATH, MAX_BODY, Ingress
 from bot.slack.payload import parse
+from tests.conftest import SLOW
 
 JSON = "application/json"
 KINDS = [(slash(), FORM), (click(), FORM), (form(reason="because"), FORM), (mention(), JSON)]
@@ -333,9 +334,10 @@ async def test_R6_a_crowd_at_once_is_answered_and_a_stop_overtakes_it(many: int)
     assert set(statuses) == {200}
     assert stop.status_code == 200
     assert len(door.desk.effects) == many + 1
-    assert sorted(taken)[int(many * 0.989)] <= 1.5
-    assert max(taken) < 2.5
-    assert stop_s <= 0.3 or stop_s < max(taken) / 3
+    patience = 1 if many == 1_000 else SLOW  # the bar is held where nothing else runs beside it
+    assert sorted(taken)[int(many * 0.989)] <= 1.5 * patience
+    assert max(taken) < 2.5 * patience
+    assert stop_s <= 0.3 * patience or stop_s < max(taken) / 3
 
 
 def test_R1_there_is_no_door_without_a_secret() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from page_workspace import Workspace, serving
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.conftest import SLOW
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,7 +80,8 @@ def page(browser: Browser, address: str, viewport: tuple[int, int], troubles: li
         is_mobile=width < 500,
         reduced_motion="reduce",
     )
-    context.set_default_timeout(8000)
+    context.set_default_timeout(8000 * SLOW)
+    expect.set_options(timeout=5000 * SLOW)
     opened = context.new_page()
     opened.on(
         "console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None
