@@ -38,7 +38,7 @@ OFFER = re.compile(r"[0-9a-f]{32}")
 _WAITING = "▫️"
 _CONTINUED = " (continued)"
 _URL = re.compile(r"https?://[^\s<>|\"'`]{1,300}")
-_ACTION = re.compile(r"[^a-z0-9._-]+")
+_ACTION = re.compile(r"[^a-z0-9._-]+|\.{2,}")
 
 
 @dataclass(frozen=True)
