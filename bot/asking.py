@@ -13,7 +13,7 @@ from bot.command import Args, Command, Outcome
 from bot.config import Config
 
 if TYPE_CHECKING:
-    from bot.deciding import LastLook
+    from bot.cases.deciding import LastLook
     from bot.run import Run
     from bot.store.cases import Kind, Verb
 
@@ -95,7 +95,7 @@ def _decision(
     kind: Kind, command: str, verb: Verb, summary: str, example: str, action: str, last_look: LastLook, group: str
 ) -> Command[Any]:
     async def decide(run: Run, args: CaseArgs) -> Outcome:
-        from bot.deciding import decide_case
+        from bot.cases.deciding import decide_case
 
         scenario = args.scenario if isinstance(args, WaiveArgs) else None
         return await decide_case(run, kind, args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)

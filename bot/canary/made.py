@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bot import bound, pictures
-from bot.bound import Deployed
+from bot import pictures
 from bot.canary import evidence, shown
 from bot.canary.comparing import SIDES
 from bot.canary.flags import LOOK_LIMIT, LOOK_MINUTES, CanaryArgs, Pair
 from bot.canary.policies import Policies
+from bot.cases import bound
+from bot.cases.bound import Deployed
+from bot.cases.decided import decided
+from bot.cases.decisions import MANNERS
 from bot.command import EXIT, Outcome
-from bot.decided import decided
-from bot.decisions import MANNERS
 from bot.store import cases
 from slo import canary as judge
 from slo.artifacts import CanaryHonest, CanaryLimits, CanaryReport, CanaryRound, FileRef

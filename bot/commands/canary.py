@@ -67,8 +67,8 @@ async def _last_look(run: Run, case: Case) -> str | None:
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for a promotion that still holds: both deployments are looked at once more."""
     from bot.canary import policies
-    from bot.passport import same_commit
-    from bot.standing import said, standing
+    from bot.cases.standing import said, standing
+    from bot.gate.passport import same_commit
 
     control = run.world.config.target_named(args.control) if args.control else run.target
     candidate = run.world.config.target_named(args.candidate)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.card import Attachment, Button, Card
 from bot.command import EXIT, Command, Outcome
 from bot.course import Course
-from bot.drilling import VARIABLES, DrillArgs
+from bot.drill.flags import VARIABLES, DrillArgs
 
 if TYPE_CHECKING:
     from bot.measure import Drilled
@@ -19,7 +19,8 @@ def _action(args: DrillArgs) -> str:
 
 
 async def _run(run: Run, args: DrillArgs) -> Outcome:
-    from bot import ceiling, measure, pictures
+    from bot import measure, pictures
+    from bot.drill import ceiling
     from bot.views import follow
 
     course = Course(run, "Drill", ("Drill",))
@@ -45,7 +46,7 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
 def _answer(
     run: Run, args: DrillArgs, drilled: Drilled, pictured: tuple[Attachment, ...] = (), left_out: str = ""
 ) -> Outcome:
-    from bot.drill_views import drill_facts, drill_notes, stages_attachment
+    from bot.drill.shown import drill_facts, drill_notes, stages_attachment
     from bot.views import drill_table, red_owners, red_text, verdict_tone
 
     report, judgement = drilled.report, drilled.judgement

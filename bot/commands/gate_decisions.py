@@ -44,21 +44,21 @@ class PassportArgs(Args):
 
 
 async def _last_look(run: Run, case: Case) -> str | None:
-    from bot import release
+    from bot.gate import policies
 
-    return await release.changed(run, case, circuits=True)
+    return await policies.changed(run, case, circuits=True)
 
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
-    from bot import release
-    from bot.passport import same_commit
-    from bot.standing import said, standing
+    from bot.cases.standing import said, standing
+    from bot.gate import policies
+    from bot.gate.passport import same_commit
 
     name, _, commit = args.release.partition("@")
 
     async def changed(run: Run, case: Case) -> str | None:
-        return await release.changed(run, case, circuits=False)
+        return await policies.changed(run, case, circuits=False)
 
     def other_commit(case: Case) -> str | None:
         same = same_commit(case.commit, commit)
@@ -73,7 +73,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
 async def _passport(run: Run, case: Case) -> Outcome:
     import asyncio
 
-    from bot import passport
+    from bot.gate import passport
     from bot.store import artifacts
 
     state_dir = run.world.config.state_dir
@@ -119,7 +119,7 @@ async def _verify(run: Run, args: PassportArgs) -> Outcome:
 
 def _verify_here(args: PassportArgs, place: Offline) -> Outcome:
     """Offline: signature, time, release; and a key that this host knows or that was named, else it is no approval."""
-    from bot import passport
+    from bot.gate import passport
 
     try:
         with Path(args.file).open("rb") as file:

@@ -10,7 +10,7 @@ from bot.asking import decisions, target_field
 from bot.card import Card, Field, Form, Tone
 from bot.command import Args, Command, Outcome
 from bot.config import Config
-from bot.drilling import VARIABLES
+from bot.drill.flags import VARIABLES
 from bot.milestone.flags import MilestoneArgs
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def _asked(run: Run, args: MilestoneArgs) -> Asked:
     from bot.errors import Unknown
     from bot.milestone import gathering
     from bot.milestone.flags import known_in
-    from bot.milestone.rests import Policies
+    from bot.milestone.policies import Policies
 
     local = run.op.by.door is Door.TERMINAL
     policies = await asyncio.to_thread(lambda: Policies(run.world.config, {"policy": args.policy}, anywhere=local))
@@ -67,7 +67,7 @@ class StatusArgs(Args):
 
 
 async def _last_look(run: Run, case: Case) -> str | None:
-    from bot.milestone.rests import last_look
+    from bot.milestone.policies import last_look
 
     return await last_look(run, case)
 
@@ -76,11 +76,11 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
     from dataclasses import replace
 
+    from bot.cases.standing import said, standing
+    from bot.gate.passport import same_commit
     from bot.milestone import ladder
     from bot.milestone.flags import subject
-    from bot.milestone.rests import changed
-    from bot.passport import same_commit
-    from bot.standing import said, standing
+    from bot.milestone.policies import changed
 
     release, _, commit = (args.release or "").partition("@")
 

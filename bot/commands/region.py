@@ -58,8 +58,8 @@ class RegionArgs(Args):
 async def _run(run: Run, args: RegionArgs) -> Outcome:
     import asyncio
 
+    from bot.cases.decided import decided
     from bot.command import Door
-    from bot.decided import decided
     from bot.region import made, sources
     from bot.region.card import card as draw
     from bot.store import cases

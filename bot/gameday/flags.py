@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from bot.drilling import ChatFlags
+from bot.drill.flags import ChatFlags
 from bot.errors import Refused
 from slo.profiles import profile
 from slo.scenarios import select

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from bot.asking import ReleaseArgs
-from bot.drilling import ChatFlags, DrillArgs
+from bot.drill.flags import ChatFlags, DrillArgs
 from slo.errors import UnknownMilestone
 from slo.policy import Milestone, MilestonePolicy, load
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot import bound, history, pictures
+from bot import history, pictures
+from bot.cases import bound
+from bot.cases.decided import decided
+from bot.cases.decisions import MANNERS
 from bot.command import EXIT, Outcome
-from bot.decided import decided
-from bot.decisions import MANNERS
 from bot.milestone import ladder, shown
 from bot.milestone.flags import subject
 from bot.sendcat.brake import Why

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.bound import identity
+from bot.cases.bound import identity
+from bot.cases.decisions import MANNERS
 from bot.dashboard.files import shown
-from bot.decisions import MANNERS
 from bot.region.sources import OWN, Drills, with_lookback
 from bot.store import cases
 from bot.views import duration

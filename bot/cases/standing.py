@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.card import Card, Tone, when
+from bot.cases.deciding import void
+from bot.cases.decisions import MANNERS
 from bot.command import Door, Outcome
-from bot.deciding import void
-from bot.decisions import MANNERS
 from bot.errors import Refused
 from bot.run import Run
 from bot.store import cases

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bot.bound import identity
 from bot.card import Card, Fact, Tone
+from bot.cases.bound import identity
+from bot.cases.decided import decided
+from bot.cases.decisions import MANNERS
 from bot.config import Ceilings, Target
-from bot.decided import decided
-from bot.decisions import MANNERS
-from bot.drilling import CeilingArgs, DrillArgs
+from bot.drill.flags import CeilingArgs, DrillArgs
 from bot.errors import Refused, Unknown
 from bot.redact import inert
 from bot.sendcat.load import AboveCeiling, DrillPlan, drill_secrets, plan_drill

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot import bound, gatecard, history, pictures
+from bot import history, pictures
 from bot.card import Attachment, Button, Card, Tone
+from bot.cases import bound
+from bot.cases.decided import decided
+from bot.cases.decisions import MANNERS
 from bot.command import EXIT, Outcome
-from bot.decided import decided
-from bot.decisions import MANNERS
+from bot.gate import checks
 from bot.redact import inert
 from bot.store import cases
 from bot.store.cases import Case
@@ -24,8 +26,8 @@ from slo.verdict import Verdict
 
 if TYPE_CHECKING:
     from bot.commands.gate import GateArgs
+    from bot.gate.policies import Policies
     from bot.measure import Drilled, Looked, Probed
-    from bot.release import Policies
     from bot.run import Run
     from bot.sendcat.snapshot import SnapshotRead
     from bot.store.artifacts import Artifact
@@ -220,7 +222,7 @@ async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | N
 
     if judged.verdict is not Verdict.FAIL:
         return None
-    if (letter := gatecard.playbook_of(judged)) is not None:
+    if (letter := checks.playbook_of(judged)) is not None:
         return letter
     looks = [look.snapshot for look in (found.before, found.after) if look is not None]
     facts = await measure.facts(
@@ -311,7 +313,7 @@ async def _open_case(run: Run, asked: Asked, policies: Policies, found: Gathered
 
 
 def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: Sequence[str]) -> Card:
-    every = gatecard.rows(made.judged, made.last)
+    every = checks.rows(made.judged, made.last)
     last = made.last.honest.release if made.last is not None and made.last.honest is not None else None
     verdict = made.judged.verdict
     name = inert(asked.release, 60) if asked.release else "without a release"
@@ -345,14 +347,14 @@ def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: 
         tone=verdict_tone(verdict) if verdict is not Verdict.PASS else Tone.OK,
         context=run.context,
         lead=rule,
-        table=gatecard.table(every, last),
+        table=checks.table(every, last),
         sections=tuple(sections),
         code="\n".join(by_hand),
         next=_then(asked, verdict, letter),
         buttons=tuple(buttons),
         footer=f"took {duration(run.elapsed_s * 1000)} · `{made.kept.name}` · sha256 {made.kept.sha256[:8]}",
         attachments=(
-            Attachment(title="Every check", text=gatecard.every_check(every)),
+            Attachment(title="Every check", text=checks.every_check(every)),
             Attachment(title="Gate report", file=made.kept.name),
         ),
         final=True,

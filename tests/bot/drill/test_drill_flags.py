@@ -11,7 +11,7 @@ import pytest
 from bot.commands import catalog
 from bot.commands.drill import DrillArgs
 from bot.config import Config, build
-from bot.drilling import VARIABLES
+from bot.drill.flags import VARIABLES
 from bot.errors import Refused, SendcatError, Unknown
 from bot.main import Bot
 from bot.sendcat.load import drill_secrets, plan_drill
