@@ -18,8 +18,8 @@ WAITING = 5
 async def _ask(run: Run, args: CeilingArgs) -> Outcome:
     from bot.drill import ceiling
 
-    case, card = await ceiling.ask(run, args)
-    return Outcome(card=card, exit_status=WAITING, data={"case": case.id, "state": "WAITING", **case.binding})
+    opened = await ceiling.ask(run, args)
+    return Outcome(card=opened.card, exit_status=WAITING, data={**opened.data, **opened.case.binding})
 
 
 async def _last_look(run: Run, case: Case) -> str | None:

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 from bot import history, pictures
 from bot.card import Attachment, Button, Card, Tone
 from bot.cases import bound
-from bot.cases.decided import decided
-from bot.cases.decisions import MANNERS
+from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
 from bot.gate import checks
 from bot.redact import inert
 from bot.store import cases
-from bot.store.cases import Case
 from bot.views import duration, verdict_tone
 from slo import gate as judge
 from slo.artifacts import FileRef
@@ -129,9 +127,8 @@ async def conclude(
         "warnings": list(made.warnings),
     }
     if asked.release is not None:
-        case = await _open_case(run, asked, policies, found, made, card)
-        card = decided(case, run.world.clock.now_ms())
-        data |= {"case": case.id, "state": cases.standing(case, run.world.clock.now_ms()).value}
+        opened = await _open_case(run, asked, asked.release, policies, found, made, card)
+        card, data = opened.card, data | opened.data
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
 
 
@@ -162,7 +159,6 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
     if found.drilled is not None:
         reports = [report for _, report in past]
         burns = judge.burn_rates(found.drilled.report, reports, policies.gate, policies.baseline, policies.ownership)
-    digests = {artifact.name: artifact.sha256 for artifact in run.saved}
     parts = {"before": before, "after": after, "probe": found.probed, "drill": found.drilled}
     honest = GateHonest(
         target=target.name,
@@ -180,9 +176,7 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
         blocked=lacks.blocked,
         effective_limit=limit,
         failed_in_window=failed,
-        evidence={
-            key: FileRef(name=part.artifact, sha256=digests[part.artifact]) for key, part in parts.items() if part
-        },
+        evidence={key: run.ref(part.artifact) for key, part in parts.items() if part},
         history=tuple(FileRef(name=kept.name, sha256=kept.sha256) for kept, _ in past),
         policies=policies.digests,
         configuration=bound.configuration(after.snapshot) if after else "",
@@ -236,7 +230,7 @@ async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | N
 
 def _softer(asked: Asked, policies: Policies) -> tuple[str, ...]:
     """What may have made this gate easier than the runbook's; it is read before anybody approves (R42)."""
-    found = [f"judged by another {name} than Sendcat's own" for name in policies.foreign]
+    found = [*policies.foreign]
     if asked.minutes < WINDOW_MINUTES:
         found.append(f"the snapshots look back {asked.minutes} minutes, the runbook's gate {WINDOW_MINUTES}")
     return tuple(found)
@@ -275,41 +269,29 @@ async def _failed_in_window(run: Run, after: Looked | None, limit: int) -> int |
     return sum(after.snapshot.in_window(int(row.get("updatedAt", 0))) for row in rows)
 
 
-async def _open_case(run: Run, asked: Asked, policies: Policies, found: Gathered, made: _Made, card: Card) -> Case:
-    after = found.after
-    looks = {artifact.name: artifact for artifact in run.saved}
-    bound_to = bound.binding(
-        report=made.kept,
-        policies=policies,
-        deployed=bound.Deployed(
-            run.target, after.snapshot if after else None, looks.get(after.artifact) if after else None
+async def _open_case(
+    run: Run, asked: Asked, release: str, policies: Policies, found: Gathered, made: _Made, card: Card
+) -> Opened:
+    return await open_case(
+        run,
+        "gate",
+        target=run.target.name,
+        subject=release,
+        commit=asked.commit,
+        verdict=made.judged.verdict,
+        binding=bound.binding(
+            report=made.kept,
+            policies=policies,
+            deployed=bound.Deployed.at(run, run.target, found.after),
+            minutes=asked.minutes,
+            limit=asked.limit,
+            args={"release": release, "commit": asked.commit, "risk": asked.risk},
         ),
-        minutes=asked.minutes,
-        limit=asked.limit,
-        args={"release": asked.release, "commit": asked.commit, "risk": asked.risk},
+        waivable=made.gaps.waivable,
+        blocked=made.gaps.blocked,
+        needs_reason=bool(made.warnings) or asked.risk == "high",
+        card=card,
     )
-    assert asked.release is not None
-    name = asked.release
-    case = await run.world.store.write(
-        lambda tx: cases.new(
-            tx,
-            kind="gate",
-            op=run.op.id,
-            target=run.target.name,
-            subject=name,
-            commit=asked.commit,
-            verdict=made.judged.verdict,
-            starter=run.op.by.account,
-            starter_person=run.who.person,
-            binding=bound_to,
-            expires_ms=tx.now_ms + MANNERS["gate"].open_ms,
-            waivable=made.gaps.waivable,
-            blocked=made.gaps.blocked,
-            needs_reason=bool(made.warnings) or asked.risk == "high",
-            card=card,
-        )
-    )
-    return case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn
 
 
 def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: Sequence[str]) -> Card:
