@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.asking import decisions
+from bot.cases.asking import decisions
 from bot.command import Command, Outcome
 from bot.drill.flags import VARIABLES, CeilingArgs
 

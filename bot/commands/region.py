@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field as Limit
 from pydantic import field_validator
 
-from bot.asking import decisions, target_field
+from bot.asking import target_field
 from bot.card import Field, Form
+from bot.cases.asking import decisions
 from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
 
