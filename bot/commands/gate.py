@@ -16,7 +16,7 @@ from bot.asking import ReleaseArgs, target_field
 from bot.card import Card, Field, Form
 from bot.command import EXIT, Command, Outcome
 from bot.config import Config
-from bot.drill.flags import BASE_URL
+from bot.drill.flags import BASE_URL, Scenarios, chosen, no_milestone
 
 if TYPE_CHECKING:
     from bot.course import Course
@@ -39,7 +39,7 @@ class GateArgs(ReleaseArgs):
     """Window of the snapshots in minutes."""
     limit: int = Limit(default=100, ge=1, le=1000)
     """Rows of each snapshot section; the server cuts it to 50."""
-    scenarios: str | None = None
+    scenarios: Scenarios = None
     """Comma list; what the target requires and is left out here must be waived."""
     skip_probes: bool = False
     """Leave the probes out; the gate is then INCOMPLETE."""
@@ -64,17 +64,7 @@ class GateArgs(ReleaseArgs):
     @field_validator("profile")
     @classmethod
     def _known(cls, value: str) -> str:
-        from slo.profiles import profile
-
-        profile(value)
-        return value
-
-    @field_validator("scenarios")
-    @classmethod
-    def _real(cls, value: str | None) -> str | None:
-        from slo.scenarios import select
-
-        return value if value is None else ",".join(select(part.strip() for part in value.split(",") if part.strip()))
+        return no_milestone(value, "gate")
 
 
 @dataclass
@@ -116,7 +106,7 @@ async def _measure(run: Run, args: GateArgs, course: Course, gathered: Gathered,
     from bot.redact import inert
     from bot.views import follow
 
-    scenarios = measure.scenario_list(args.scenarios)
+    scenarios = chosen(args.scenarios)
     if not args.skip_drill:
         # A drill that may not be, or whose pool cannot be used, is said before anything is sent.
         measure.plan(run, args.profile, scenarios)

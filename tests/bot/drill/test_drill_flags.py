@@ -41,6 +41,14 @@ def test_the_runbooks_lines_work_as_typed(config: Config) -> None:
     assert CATALOG.plan(line, config).action == "drill"
 
 
+@pytest.mark.parametrize("command", ["gate", "gate --risk=high", "canary --candidate=candidate"])
+@pytest.mark.parametrize("milestone", ["m1_1k", "m2_5k", "m3_20k"])
+def test_a_milestone_is_proved_by_its_own_gate_only(config: Config, command: str, milestone: str) -> None:
+    """A release gate and a canary run quick, standard, burst or soak; the refusal says where a milestone belongs."""
+    with pytest.raises(Unknown, match=f"milestone-gate --milestone={milestone}"):
+        CATALOG.plan(f"{command} --profile={milestone}", config)
+
+
 def test_every_flag_of_the_original_reaches_the_plan(config: Config) -> None:
     args = args_of(
         "drill --profile=m2_5k --quick=false --chat-load-scale=0.5 --chat-concurrency-scale=0.1"
