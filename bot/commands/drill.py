@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment, Button, Card
+from bot.card import Button, Card
 from bot.command import EXIT, Command, Outcome
 from bot.course import Course
 from bot.drill.flags import VARIABLES, DrillArgs
@@ -38,14 +39,11 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
                 quick=args.quick,
                 **args.options(),
             )
-    quick = args.chosen == "quick"
-    picture, left_out = (None, "") if quick else await pictures.of_drill(run, drilled.report, drilled.artifact)
-    return _answer(run, args, drilled, pictures.attached(picture), left_out)
+    outcome = _answer(run, args, drilled)
+    return replace(outcome, card=await pictures.beside(run, outcome.card, drilled))
 
 
-def _answer(
-    run: Run, args: DrillArgs, drilled: Drilled, pictured: tuple[Attachment, ...] = (), left_out: str = ""
-) -> Outcome:
+def _answer(run: Run, args: DrillArgs, drilled: Drilled) -> Outcome:
     from bot.drill.shown import drill_facts, drill_notes, stages_attachment
     from bot.views import drill_table, red_owners, red_text, verdict_tone
 
@@ -63,8 +61,8 @@ def _answer(
         table=drill_table(report, judgement),
         sections=tuple(sections),
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
-        footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
-        attachments=(stages_attachment(report), *pictured),
+        footer=f"saved as `{drilled.artifact}`",
+        attachments=(stages_attachment(report),),
         final=True,
     )
     data = {

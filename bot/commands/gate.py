@@ -102,7 +102,7 @@ async def _measure(run: Run, args: GateArgs, course: Course, gathered: Gathered,
     """Snapshot before, probe, drill, wait for own leases, snapshot after (VERDICTS, "Gate")."""
     from bot import measure
     from bot.errors import Unreachable
-    from bot.gate.made import own_leases_end
+    from bot.gate.leases import own_leases_end
     from bot.redact import inert
     from bot.views import follow
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot import history, pictures
-from bot.card import Attachment, Button, Card, Tone
+from bot.card import Card
 from bot.cases import bound
 from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
-from bot.gate import checks
-from bot.redact import inert
+from bot.gate import checks, shown
 from bot.store import cases
-from bot.views import duration, verdict_tone
 from slo import gate as judge
 from slo.artifacts import FileRef
 from slo.gate_report import GateHonest, GateReport, JudgedStep, gate_report, original_steps
@@ -27,14 +25,11 @@ if TYPE_CHECKING:
     from bot.gate.policies import Policies
     from bot.measure import Drilled, Looked, Probed
     from bot.run import Run
-    from bot.sendcat.snapshot import SnapshotRead
     from bot.store.artifacts import Artifact
     from slo.gate import Burn, GateJudgement
 
 WINDOW_MINUTES = 15
 """How far the original's gate looks back (operator-commands.md section 5)."""
-LEASES_S = 30.0
-LOOK_EVERY_S = 2.0
 
 
 @dataclass
@@ -74,25 +69,8 @@ class Asked:
         )
 
 
-async def own_leases_end(run: Run, before: SnapshotRead) -> str:
-    """Wait up to 30 s until there are no more leases than before the drill; says how it went (VERDICTS, "Gate")."""
-    from bot.sendcat.snapshot import read_snapshot
-
-    clock, had = run.world.clock, before.snapshot.bulkheads.active_lease_count
-    asked = (before.requested_minutes, before.requested_limit)
-    until = clock.monotonic() + LEASES_S
-    while True:
-        seen = await read_snapshot(run.convex, run.world.masker, clock, *asked)
-        left = seen.snapshot.bulkheads.active_lease_count
-        if left <= had:
-            return "no leases of our own"
-        if clock.monotonic() >= until or run.brake.halted is not None:
-            return f"{left - had} leases of our own are left after {LEASES_S:.0f} s"
-        await clock.sleep(LOOK_EVERY_S)
-
-
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """Everything that the card and the case need."""
 
     judged: GateJudgement
@@ -111,12 +89,9 @@ async def conclude(
     """Judge, keep the artifact, and open the case when the gate is about a named release."""
     made = await _make(run, asked, policies, found)
     verdict = made.judged.verdict
-    card = _card(run, asked, made, missing, by_hand)
-    if found.drilled is not None and asked.profile != "quick":
-        picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
-        footer = " · ".join(part for part in (card.footer, left_out) if part)
-        shown = (*card.attachments, *pictures.attached(picture))
-        card = card.model_copy(update={"attachments": shown, "footer": footer})
+    card = shown.card(run, asked, made, missing, by_hand)
+    if found.drilled is not None:
+        card = await pictures.beside(run, card, found.drilled)
     data: dict[str, Any] = {
         "verdict": verdict.value,
         "artifact": made.kept.name,
@@ -132,7 +107,7 @@ async def conclude(
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
 
 
-async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> _Made:
+async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> Made:
     world, target = run.world, run.target
     before, after = found.before, found.after
     limit = (after.read.effective_limit if after else None) or SERVER_MAX_LIMIT
@@ -206,7 +181,7 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
     )
     kept = await run.keep("gate", report.to_artifact())
     playbook = await _playbook(run, judged, found)
-    return _Made(judged, report, kept, lacks, warned, last, playbook)
+    return Made(judged, report, kept, lacks, warned, last, playbook)
 
 
 async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | None:
@@ -270,7 +245,7 @@ async def _failed_in_window(run: Run, after: Looked | None, limit: int) -> int |
 
 
 async def _open_case(
-    run: Run, asked: Asked, release: str, policies: Policies, found: Gathered, made: _Made, card: Card
+    run: Run, asked: Asked, release: str, policies: Policies, found: Gathered, made: Made, card: Card
 ) -> Opened:
     return await open_case(
         run,
@@ -292,73 +267,3 @@ async def _open_case(
         needs_reason=bool(made.warnings) or asked.risk == "high",
         card=card,
     )
-
-
-def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: Sequence[str]) -> Card:
-    every = checks.rows(made.judged, made.last)
-    last = made.last.honest.release if made.last is not None and made.last.honest is not None else None
-    verdict = made.judged.verdict
-    name = inert(asked.release, 60) if asked.release else "without a release"
-    commit = f" (`{asked.commit}`)" if asked.commit else ""
-    cut = made.report.honest.effective_limit if made.report.honest is not None else asked.limit
-    given = f" (the server gives {cut})" if cut < asked.limit else ""
-    about = (
-        f"*Release* {name}{commit} · risk *{asked.risk}* → *{asked.profile}*, {asked.minutes} min,"
-        f" limit {asked.limit}{given}"
-    )
-    sections = [about]
-    if made.warnings:
-        sections.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
-    if made.judged.already:
-        sections.append(f"*There before the drill:* {', '.join(made.judged.already)}")
-    lacking = [*missing, *([made.gaps.blocked] if made.gaps.blocked else [])]
-    if lacking:
-        sections.append(f"*Not known:* {inert('; '.join(lacking), 300)}")
-    owners = _owners(made)
-    if owners:
-        sections.append(f"*Owners of what is red:* {owners}")
-    letter = made.playbook
-    buttons = [Button(label="Run again", line=run.op.line, name="gate.rerun")]
-    if verdict is Verdict.FAIL:
-        line = f"playbook {letter}" if letter else "triage"
-        label = f"Open playbook {letter}" if letter else "Run triage"
-        buttons.insert(0, Button(label=label, line=line, name="playbook.open", style="primary"))
-    rule = "" if made.judged.original_rule is (verdict is Verdict.PASS) else _original(made)
-    return Card(
-        title=f"{verdict}: release gate {name}"[:120],
-        tone=verdict_tone(verdict) if verdict is not Verdict.PASS else Tone.OK,
-        context=run.context,
-        lead=rule,
-        table=checks.table(every, last),
-        sections=tuple(sections),
-        code="\n".join(by_hand),
-        next=_then(asked, verdict, letter),
-        buttons=tuple(buttons),
-        footer=f"took {duration(run.elapsed_s * 1000)} · `{made.kept.name}` · sha256 {made.kept.sha256[:8]}",
-        attachments=(
-            Attachment(title="Every check", text=checks.every_check(every)),
-            Attachment(title="Gate report", file=made.kept.name),
-        ),
-        final=True,
-    )
-
-
-def _owners(made: _Made) -> str:
-    red = [check for _, step in made.judged.steps for check in step.failed]
-    names = {check.owner.owner: check for check in red if check.owner is not None}
-    return "; ".join(f"{owner} ({check.name.replace('_', ' ')} of {check.scope})" for owner, check in names.items())
-
-
-def _original(made: _Made) -> str:
-    word = "passes" if made.judged.original_rule else "fails"
-    return f"The original rule {word} this gate; ours decides."
-
-
-def _then(asked: Asked, verdict: Verdict, letter: str | None) -> str:
-    if verdict is Verdict.FAIL:
-        return (
-            f"mitigate by playbook {letter}, then run the gate again" if letter else "triage, then run the gate again"
-        )
-    if asked.release is None:
-        return "nothing can be approved without a name: `/sendcat gate --release=NAME@COMMIT`"
-    return ""

@@ -17,7 +17,7 @@ from bot.authpool.maker import own
 from bot.card import Tone
 from bot.drill import ceiling
 from bot.errors import SendcatError, Unknown, Unreachable
-from bot.gate.made import own_leases_end
+from bot.gate.leases import own_leases_end
 from bot.redact import inert
 from bot.sendcat.load import DrillPlan, drill_secrets, plan_drill
 from bot.views import follow

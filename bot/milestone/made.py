@@ -56,11 +56,8 @@ async def conclude(run: Run, wish: Asked, found: Gathered) -> Outcome:
     made = await _make(run, wish, found)
     verdict = made.judged.verdict
     card = shown.gate_card(run, wish, found, made)
-    if found.drilled is not None and wish.rules.profile != "quick" and not stopped(run):
-        picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
-        footer = " · ".join(part for part in (card.footer, left_out) if part)
-        more = (*card.attachments, *pictures.attached(picture))
-        card = card.model_copy(update={"attachments": more, "footer": footer})
+    if found.drilled is not None and not stopped(run):
+        card = await pictures.beside(run, card, found.drilled)
     data: dict[str, Any] = {
         "verdict": verdict.value,
         "artifact": made.kept.name,
