@@ -17,7 +17,7 @@ from bot.run import Run, card_key, put_card
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
 from bot.store import changes, grants, offers, ops, outbox, pauses
-from bot.store.changes import BOT, By, Change, State
+from bot.store.change import BOT, By, Change, State
 from bot.store.tx import Tx
 from bot.tuning import identity
 from bot.tuning.cards import change_card
