@@ -15,7 +15,6 @@ from typing import Any, TypeVar, Unpack
 
 from pydantic import ValidationError
 
-from bot.config import Ceilings, Target
 from bot.errors import Broken, Refused, SendcatError
 from bot.run import Run
 from bot.sendcat import load as engine
@@ -26,6 +25,7 @@ from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
+from bot.target import Ceilings, Target
 from playbooks.facts import Event, Facts, Lease, ReplayKey
 from playbooks.functions import SCOPES
 from slo import drill as drill_judge

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.clock import SystemClock
-from bot.config import Ceilings, Config, Target
+from bot.config import Config
 from bot.errors import Refused, Unreachable
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
@@ -21,6 +21,7 @@ from bot.sendcat.convex import ConvexClient
 from bot.sendcat.load import drill, drill_secrets, plan_drill
 from bot.sendcat.snapshot import read_snapshot
 from bot.store import audit, ops
+from bot.target import Ceilings, Target
 from bot.world import Floor
 from slo import drill as judge
 from slo.policy import Baseline, Ownership, load

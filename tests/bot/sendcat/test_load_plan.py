@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bot.config import Ceilings, Target
 from bot.errors import Broken, Refused, Unknown
 from bot.sendcat.load import DrillPlan, DrillSecrets, drill_secrets, plan_drill
 from bot.sendcat.load.bodies import builder
 from bot.sendcat.load.stream import ChatStream
+from bot.target import Ceilings, Target
 from slo.profiles import Scale
 from tests.bot.sendcat.conftest import CHAT_TOKEN, GMAIL_TOKEN, WHATSAPP_SECRET, make_target
 
