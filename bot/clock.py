@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import Protocol
+from collections.abc import Collection
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -46,6 +47,17 @@ async def rung(bell: asyncio.Event, within_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def let_end(tasks: Collection[asyncio.Task[Any]], grace_s: float, *, cancelled_s: float) -> None:
+    """Let tasks end for so many seconds, cancel those that have not, and give these so many seconds more."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=grace_s)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=cancelled_s)
 
 
 def token() -> str:

@@ -14,7 +14,7 @@ import structlog
 
 from bot.card import Attachment, Button, Card, Tone, clipped, who
 from bot.catalog import Plan
-from bot.clock import token
+from bot.clock import let_end, token
 from bot.command import Outcome
 from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
@@ -67,13 +67,7 @@ class Worker:
             self._pump.cancel()
         for op in self.world.stops.running:
             self.world.stops.stop(op, "the bot, which is shutting down")
-        running = list(self._tasks.values())
-        if running:
-            _, late = await asyncio.wait(running, timeout=grace_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=2.0)
+        await let_end(list(self._tasks.values()), grace_s, cancelled_s=2.0)
 
     async def idle(self) -> None:
         """Wait until nothing runs (terminal door, tests)."""

@@ -13,7 +13,7 @@ from slo import drill as drills
 from slo import original
 from slo import probe as probes
 from slo.artifacts import CanaryCheck, CanaryDeltas, CanaryLimits, CanaryRates, ScenarioDetails, StepDetails
-from slo.drill import SCENARIO_RAN
+from slo.drill import untried
 from slo.measure import five_xx, to_fixed, two_xx, unknown
 from slo.policy import Baseline, CanaryPolicy, EndpointSlo, Ownership
 from slo.profiles import profile as find_profile
@@ -187,19 +187,7 @@ def _scenario(
             return []
         missing = " and ".join(side for side, figures in sides.items() if figures is None)
         why = f"{name} did not run on {missing}" if missing else "the baseline promises nothing for this endpoint"
-        return [
-            Check(
-                name=SCENARIO_RAN,
-                verdict=Verdict.INCOMPLETE,
-                value=None,
-                limit=1,
-                unit="count",
-                comparison=">=",
-                scope=path,
-                owner=owner,
-                reason=why,
-            )
-        ]
+        return [untried(path, owner, why)]
     return _comparison(name, here, there, policy, slo, path, owner, _original_of(name, control, candidate, policy))
 
 

@@ -51,7 +51,7 @@ def judge(
     checks: list[Check] = []
     for name in (*SCENARIOS, *(name for name in must if name not in SCENARIOS)):
         if name not in SCENARIOS:
-            checks.append(_not_run(name, name, ownership.defaults, "no such scenario"))
+            checks.append(untried(name, ownership.defaults, f"{name} did not run: no such scenario"))
             continue
         path = endpoint(name)
         owner = ownership.owner_of(path)
@@ -59,9 +59,10 @@ def judge(
         facts = _Facts.of(report, name)
         if isinstance(facts, str):
             if name in must:
-                checks.append(_not_run(name, path, owner, facts))
+                checks.append(untried(path, owner, f"{name} did not run: {facts}"))
         elif slo is None:
-            checks.append(_not_run(name, path, owner, "the baseline promises nothing for this endpoint"))
+            why = "the baseline promises nothing for this endpoint"
+            checks.append(untried(path, owner, f"{name} did not run: {why}"))
         else:
             made = _endpoint_checks(facts, slo, path, owner, strict)
             checks.extend(_with_warning(item, baseline.warning(path)) for item in made)
@@ -143,7 +144,8 @@ def ending(ended: Ended, generator: Generator) -> tuple[tuple[Verdict, ...], str
     return (), ""
 
 
-def _not_run(name: str, path: str, owner: Owner, reason: str) -> Check:
+def untried(path: str, owner: Owner, reason: str, *, original: bool | None = None) -> Check:
+    """The check of a scenario that had to run and did not; ``original`` is what the original's rule says of it."""
     return Check(
         name=SCENARIO_RAN,
         verdict=Verdict.INCOMPLETE,
@@ -153,7 +155,8 @@ def _not_run(name: str, path: str, owner: Owner, reason: str) -> Check:
         comparison=">=",
         scope=path,
         owner=owner,
-        reason=f"{name} did not run: {reason}",
+        reason=reason,
+        original=original,
     )
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from slo import posture
 from slo.artifacts import MilestoneCheck, MilestoneScenario, MilestoneSnapshotChecks, MilestoneSummary
-from slo.drill import SCENARIO_RAN, STREAMS_HELD, ending
+from slo.drill import STREAMS_HELD, ending, untried
 from slo.measure import evidence, five_xx, to_fixed, two_xx, unknown
 from slo.policy import Milestone, Ownership
 from slo.profiles import MILESTONES
@@ -94,7 +94,7 @@ def _scenario(
             if drill is None
             else getattr(ours or item, "reason", "") or "it is not in the report"
         )
-        return [_not_run(scenario, path, owner, why)]
+        return [untried(path, owner, f"{scenario} did not run: {why}", original=False)]
     pooled = ours.pooled if ours is not None else None
     before = {check.name: check.passed for check in original_scenario(scenario, rules, drill).checks}
     return [
@@ -102,21 +102,6 @@ def _scenario(
         *_pool(rules, drill, whole, path, owner, before),
         *_scale(name, rules, drill, path, owner),
     ]
-
-
-def _not_run(scenario: str, path: str, owner: Owner, why: str) -> Check:
-    return Check(
-        name=SCENARIO_RAN,
-        verdict=Verdict.INCOMPLETE,
-        value=None,
-        limit=1,
-        unit="count",
-        comparison=">=",
-        scope=path,
-        owner=owner,
-        reason=f"{scenario} did not run: {why}",
-        original=False,
-    )
 
 
 def _rates(

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from sqlite3 import Connection
 
-
-@dataclass(frozen=True)
-class Ruling:
-    """One decision on the record. ``seq`` is its number in the audit trail; ``at_ms`` is ms UTC."""
-
-    seq: int
-    at_ms: int
-    actor: str
-    action: str
-    object: str
-    outcome: str
-    why: str
-    op: str | None
+from bot.store.chronicle import Ruling
 
 
 def places(conn: Connection, keys: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -34,13 +21,13 @@ def places(conn: Connection, keys: Collection[str]) -> dict[str, tuple[str, str]
 def rulings(conn: Connection, limit: int) -> tuple[Ruling, ...]:
     """The newest decisions, newest first."""
     rows = conn.execute(
-        "SELECT seq, at_ms, actor, action, object, outcome, body, op FROM audit WHERE phase = 'decision' "
+        "SELECT seq, phase, at_ms, actor, action, object, outcome, body, op FROM audit WHERE phase = 'decision' "
         "ORDER BY seq DESC LIMIT ?",
         (limit,),
     )
     return tuple(
-        Ruling(seq, at, actor, action, obj or "", outcome or "", str(json.loads(body).get("why") or ""), op)
-        for seq, at, actor, action, obj, outcome, body, op in rows.fetchall()
+        Ruling(seq, phase, at, actor, action, obj or "", outcome or "", str(json.loads(body).get("why") or ""), op)
+        for seq, phase, at, actor, action, obj, outcome, body, op in rows.fetchall()
     )
 
 

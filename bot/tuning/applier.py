@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from bot.clock import let_end
 from bot.errors import SendcatError
 from bot.redact import inert
 from bot.store import changes
@@ -66,13 +67,7 @@ class Applier:
             change = await self.hand.get(change_id)
             if change is not None and change.state not in ("taken", "intent", "undoing", "reverting"):
                 task.cancel()
-        tasks = list(self._tasks.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=1.0)
+        await let_end(list(self._tasks.values()), grace_s, cancelled_s=1.0)
 
     def wake(self, change_id: str) -> None:
         """There is a change to carry, or news of one: a person has approved, stopped or undone it."""

@@ -52,8 +52,7 @@ def propose(tx: Tx, config: Config, draft: Draft, *, op: str, who: Who, target: 
     if replaces is not None:
         old = find(tx, replaces, target)
         gone = changes.move(tx, old.id, "rejected", by=me, frm=("proposed",), note="Replaced by another proposal.")
-        close_offers(tx, gone)
-        draw(tx, config, gone)
+        _closed(tx, config, gone)
     held = changes.open_on(tx.db, target)
     if held is not None and held.state == "proposed" and tx.now_ms > held.expires_ms:
         expire(tx, config, held)
@@ -76,8 +75,7 @@ def propose(tx: Tx, config: Config, draft: Draft, *, op: str, who: Who, target: 
 def expire(tx: Tx, config: Config, change: Change) -> Change:
     """Nobody approved in time."""
     gone = changes.move(tx, change.id, "expired", by=BOT, frm=("proposed",), note="Nobody approved it in time.")
-    close_offers(tx, gone)
-    draw(tx, config, gone)
+    _closed(tx, config, gone)
     return gone
 
 
@@ -103,8 +101,7 @@ def approve(tx: Tx, config: Config, change_id: str, *, who: Who) -> Change:
         approver=by_of(who),
         approved_ms=tx.now_ms,
     )
-    close_offers(tx, moved)
-    draw(tx, config, moved)
+    _closed(tx, config, moved)
     return moved
 
 
@@ -138,8 +135,7 @@ def break_glass(tx: Tx, config: Config, change_id: str, *, who: Who, why: str, o
         approved_ms=tx.now_ms,
         break_glass=found.id,
     )
-    close_offers(tx, moved)
-    draw(tx, config, moved)
+    _closed(tx, config, moved)
     return moved, found
 
 
@@ -148,8 +144,7 @@ def withdraw(tx: Tx, config: Config, change_id: str, *, who: Who, why: str = "")
     change = find(tx, change_id)
     note = f"By {who.person or 'somebody'}{': ' + inert(why.strip(), 300) if why.strip() else ''}."
     moved = changes.move(tx, change.id, "rejected", by=by_of(who), frm=BEFORE_WRITE, why=why or None, note=note)
-    close_offers(tx, moved)
-    draw(tx, config, moved)
+    _closed(tx, config, moved)
     return moved
 
 
@@ -260,10 +255,10 @@ def _make_way(tx: Tx, config: Config, change: Change, who: Who) -> None:
     gone = changes.move(
         tx, held.id, "rejected", by=by_of(who), frm=("proposed",), note=f"{change.id} was undone meanwhile."
     )
-    close_offers(tx, gone)
-    draw(tx, config, gone)
+    _closed(tx, config, gone)
 
 
-def close_offers(tx: Tx, change: Change) -> None:
-    """Other buttons of the card that still offer a decision are dead from now on (R11)."""
+def _closed(tx: Tx, config: Config, change: Change) -> None:
+    """Other buttons of its card that still offer a decision are dead from now on (R11), and it says how it stands."""
     offers.supersede(tx, change.op, f"{change.id} is {change.state}.")
+    draw(tx, config, change)

@@ -11,7 +11,7 @@ from http.cookies import CookieError, SimpleCookie
 from starlette.types import Receive, Scope, Send
 
 from bot.practice.sendcat.deployment import Deployment
-from bot.practice.sendcat.wire import Answer, BodyTooLarge, Request, deliver, drop, note_peer, read_request
+from bot.practice.sendcat.wire import Answer, Request, deliver, drop, received
 
 SIGN_IN, SIGN_UP, TOKEN = "/api/auth/sign-in/email", "/api/auth/sign-up/email", "/api/auth/convex/token"
 COOKIE = "better-auth.session_token"
@@ -26,14 +26,9 @@ class App:
         self._deployment = deployment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         deployment = self._deployment
-        note_peer(scope, deployment.counters.peers)
-        try:
-            request = await read_request(scope, receive)
-        except BodyTooLarge:
-            await deliver(Answer(413), send)
+        request = await received(scope, receive, send, deployment.counters.peers, too_large=Answer(413))
+        if request is None:
             return
         name = f"{request.method} {request.path}"
         deployment.counters.requests[name] += 1

@@ -32,15 +32,7 @@ from bot.practice.sendcat.keys import (
 )
 from bot.practice.sendcat.switches import Script
 from bot.practice.sendcat.values import FORMATS, BadValue, Document, Json, decode, encode
-from bot.practice.sendcat.wire import (
-    Answer,
-    BodyTooLarge,
-    Request,
-    deliver,
-    drop,
-    note_peer,
-    read_request,
-)
+from bot.practice.sendcat.wire import Answer, Request, deliver, drop, received
 
 VERSION = "practice"
 _TYPED: dict[str, Kind] = {"/api/query": "Query", "/api/mutation": "Mutation", "/api/action": "Action"}
@@ -91,13 +83,9 @@ class ConvexHttp:
             self._routes["POST", f"{prefix}/update_environment_variables"] = self._update_variables
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        note_peer(scope, self._deployment.counters.peers)
-        try:
-            request = await read_request(scope, receive)
-        except BodyTooLarge:
-            await deliver(_platform_error(413, "RequestTooLarge", "The request body is too large."), send)
+        too_large = _platform_error(413, "RequestTooLarge", "The request body is too large.")
+        request = await received(scope, receive, send, self._deployment.counters.peers, too_large=too_large)
+        if request is None:
             return
         if request.path.startswith("/_practice/"):
             await deliver(await self._control.answer(request), send)

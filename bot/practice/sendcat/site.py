@@ -15,15 +15,7 @@ from bot.practice.sendcat.webhooks import (
     whatsapp_verify,
     whatsapp_webhook,
 )
-from bot.practice.sendcat.wire import (
-    Answer,
-    BodyTooLarge,
-    Request,
-    deliver,
-    drop,
-    note_peer,
-    read_request,
-)
+from bot.practice.sendcat.wire import Answer, Request, deliver, drop, received
 
 
 class Site:
@@ -35,14 +27,9 @@ class Site:
         self._luck = random.Random(f"site-{deployment.seed}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         deployment = self._deployment
-        note_peer(scope, deployment.counters.peers)
-        try:
-            request = await read_request(scope, receive)
-        except BodyTooLarge:
-            await deliver(Answer(413), send)
+        request = await received(scope, receive, send, deployment.counters.peers, too_large=Answer(413))
+        if request is None:
             return
         name = f"{request.method} {request.path}"
         deployment.counters.requests[name] += 1

@@ -108,6 +108,20 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     )
 
 
+async def received(
+    scope: Scope, receive: Receive, send: Send, peers: set[tuple[str, int]], *, too_large: Answer
+) -> Request | None:
+    """The whole request, with its peer noted; None when it is none, or was too large and has been answered."""
+    if scope["type"] != "http":
+        return None
+    note_peer(scope, peers)
+    try:
+        return await read_request(scope, receive)
+    except BodyTooLarge:
+        await deliver(too_large, send)
+        return None
+
+
 async def deliver(answer: Answer, send: Send, *, half: bool = False) -> None:
     """Send an answer; with ``half`` only half of the body, then the connection closes."""
     headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
