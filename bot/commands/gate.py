@@ -82,7 +82,6 @@ async def _run(run: Run, args: GateArgs) -> Outcome:
     from bot.course import Course
     from bot.gate import made
     from bot.gate.policies import Policies
-    from bot.sendcat.brake import Why
 
     files = {"gate": args.policy, "ownership": args.ownership, "baseline": args.slo_baseline}
     local = run.op.by.door is Door.TERMINAL
@@ -93,7 +92,7 @@ async def _run(run: Run, args: GateArgs) -> Outcome:
     steps = _Steps()
     await _measure(run, args, course, gathered, steps)
     halted = run.brake.halted
-    if halted is not None and halted.reason in (Why.STOPPED, Why.CONTROL_LOST):
+    if halted is not None and halted.decides_nothing:
         return _stopped(run, course, halted.detail)
     return await made.conclude(run, made.Asked.of(args), policies, gathered, steps.missing, steps.by_hand)
 

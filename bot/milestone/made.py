@@ -14,7 +14,6 @@ from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
 from bot.milestone import ladder, shown
 from bot.milestone.flags import subject
-from bot.sendcat.brake import Why
 from slo import milestone as judge
 from slo import milestone_report
 from slo.artifacts import MilestoneHonest, MilestoneReport, MilestoneScale
@@ -80,7 +79,7 @@ async def conclude(run: Run, wish: Asked, found: Gathered) -> Outcome:
 def stopped(run: Run) -> bool:
     """Whether a person stopped it or control was lost, so that nothing is decided."""
     halt = run.brake.halted
-    return halt is not None and halt.reason in (Why.STOPPED, Why.CONTROL_LOST)
+    return halt is not None and halt.decides_nothing
 
 
 async def _make(run: Run, wish: Asked, found: Gathered) -> Made:

@@ -41,6 +41,11 @@ class Halt:
     reason: Why
     detail: str
 
+    @property
+    def decides_nothing(self) -> bool:
+        """Whether a person stopped it or control was lost: what was measured until then is no evidence for anything."""
+        return self.reason in (Why.STOPPED, Why.CONTROL_LOST)
+
 
 def ended(halt: Halt | None, at_ms: int) -> Ended:
     """How a measurement ended, in the report's words; a ceiling or a deadline is a stop with its own reason."""

@@ -1,4 +1,4 @@
-"""Waiting for an event: told or not in time, and never deaf to its own end."""
+"""Waiting for an event: told or not in time, and never deaf to its own end; and for tasks that are to end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from bot.clock import rung
+from bot.clock import let_end, rung
 
 
 async def test_it_says_whether_the_event_came() -> None:
@@ -37,3 +37,16 @@ async def test_a_cancellation_that_comes_with_the_event_gets_through(turns: int)
         async with asyncio.timeout(2):
             await listening
     assert listening.cancelled()
+
+
+async def test_tasks_end_by_themselves_or_are_cancelled_after_their_grace() -> None:
+    bell = asyncio.Event()
+    quick = asyncio.create_task(bell.wait())
+    slow = asyncio.create_task(asyncio.sleep(60))
+    asyncio.get_running_loop().call_soon(bell.set)
+
+    await let_end([quick, slow], 0.05, cancelled_s=5)
+
+    assert quick.result()
+    assert slow.cancelled()
+    await let_end([], 60, cancelled_s=60)
