@@ -1,21 +1,14 @@
-"""What several commands ask for in the same words: a release, a target, and a person's decision on a case."""
+"""What several commands ask for in the same words: a release, and a target."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
 from bot.card import Field
-from bot.command import Args, Command, Outcome
+from bot.command import Args
 from bot.config import Config
-
-if TYPE_CHECKING:
-    from bot.deciding import LastLook
-    from bot.run import Run
-    from bot.store.cases import Kind, Verb
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}(@[0-9a-fA-F]{7,40})?")
 
@@ -60,55 +53,10 @@ def target_field(config: Config) -> Field:
     )
 
 
-class CaseArgs(Args):
-    case: str
-    """Its id, as it stands on the card, such as g-77."""
-    reason: str = ""
-    """Why; needed for a no, for a warning, and to take a yes back."""
-
-
-class WaiveArgs(CaseArgs):
-    scenario: str
-    """Which scenario may stay untested."""
-
-
-def decisions(
-    kind: Kind,
-    command: str,
-    words: Mapping[Verb, tuple[str, str]],
-    *,
-    action: str,
-    last_look: LastLook,
-    group: str = "Release",
-) -> tuple[Command[Any], ...]:
-    """The commands by which a person decides on a kind of case: ``gate approve``, ``canary promote``, ...
-
-    ``words`` are each verb's summary and what is typed after it, as an example; ``last_look`` comes before a yes.
-    """
-    return tuple(
-        _decision(kind, command, verb, summary, example, action, last_look, group)
-        for verb, (summary, example) in words.items()
-    )
-
-
-def _decision(
-    kind: Kind, command: str, verb: Verb, summary: str, example: str, action: str, last_look: LastLook, group: str
-) -> Command[Any]:
-    async def decide(run: Run, args: CaseArgs) -> Outcome:
-        from bot.deciding import decide_case
-
-        scenario = args.scenario if isinstance(args, WaiveArgs) else None
-        return await decide_case(run, kind, args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
-
-    return Command(
-        name=f"{command} {verb}",
-        summary=summary,
-        action=action,
-        args=WaiveArgs if verb == "waive" else CaseArgs,
-        run=decide,
-        positional=("case",),
-        examples=(f"{command} {verb} {example}",),
-        group=group,
-        quiet=True,
-        targeted=False,
-    )
+def same_commit(judged: object, wanted: str) -> bool:
+    """Whether a commit is the judged one; either may be cut short, to seven digits at least. None wanted: any."""
+    if not wanted:
+        return True
+    if not isinstance(judged, str) or min(len(judged), len(wanted)) < 7:
+        return False
+    return judged.lower().startswith(wanted.lower()) or wanted.lower().startswith(judged.lower())

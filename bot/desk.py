@@ -18,7 +18,7 @@ from bot.catalog import AnyCommand, Catalog, Plan, read
 from bot.command import Actor, Ask, Door, Opening, Place, Reply
 from bot.errors import Broken, Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
-from bot.home import Home, Homes
+from bot.home.tab import Home, Homes
 from bot.redact import inert
 from bot.run import Run, card_key, put_card, refused_card
 from bot.sendcat.brake import Brake

@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from bot.errors import Broken
+from bot.errors import Broken, Unknown
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
 from bot.world import World
-from slo.artifacts import MilestoneReport
+from slo.artifacts import FileRef, MilestoneReport
 from slo.errors import SloError
 from slo.gate_report import GateReport
 from slo.reports import DrillReport
@@ -33,6 +33,28 @@ def read(folder: Path, name: str, sha256: str) -> dict[str, Any]:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise Broken(f"{name} is not as it was written.", then="move it away and measure again")
     found: dict[str, Any] = json.loads(content)
+    return found
+
+
+@overload
+def beside(path: Path, ref: FileRef, parse: Callable[[dict[str, Any]], T]) -> T: ...
+@overload
+def beside(path: Path, ref: FileRef | None, parse: Callable[[dict[str, Any]], T]) -> T | None: ...
+def beside(path: Path, ref: FileRef | None, parse: Callable[[dict[str, Any]], T]) -> T | None:
+    """The evidence that an artifact names, which lies beside it; None when it names none. Raises as `read`."""
+    return None if ref is None else parse(read(path.parent, ref.name, ref.sha256))
+
+
+def unproved(path: Path) -> dict[str, Any]:
+    """A report of whose making nothing is known, as JSON. Raises `Unknown` when it is none. Blocks on the disk."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Unknown(f"{path.name} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise Unknown(f"{path.name} is not JSON.") from None
+    if not isinstance(found, dict):
+        raise Unknown(f"{path.name} holds no report.")
     return found
 
 

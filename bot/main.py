@@ -151,7 +151,7 @@ class Bot:
 
 async def keep_cases(world: World) -> None:
     """Draw the cards of cases again whenever they stand differently: at start, after commits, and as they expire."""
-    from bot.deciding import settle
+    from bot.cases.deciding import settle
 
     changed = world.store.watch("cases")
     world.store.on_commit("ops", changed.set)

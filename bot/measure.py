@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Unpack
 from pydantic import ValidationError
 
 from bot.config import Ceilings, Target
-from bot.errors import Broken, Refused, SendcatError, Unknown
+from bot.errors import Broken, Refused, SendcatError
 from bot.run import Run
 from bot.sendcat import load as engine
 from bot.sendcat.circuits import CircuitWatch
@@ -312,13 +312,3 @@ async def _rows(run: Run, function: str, args: dict[str, object], model: type[W]
 
 def _together(parts: list[tuple[W, ...] | None]) -> tuple[W, ...] | None:
     return None if any(part is None for part in parts) else tuple(row for part in parts for row in part or ())
-
-
-def scenario_list(text: str | None) -> tuple[str, ...] | None:
-    """``gmail_push_webhook,whatsapp_webhook`` as names; an empty choice is a mistake, not everything."""
-    if text is None:
-        return None
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not names:
-        raise Unknown("--scenarios names nothing.", then="leave it out to run every scenario")
-    return names

@@ -10,9 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bot import children
-from bot.card import Attachment
+from bot.card import Attachment, Card
 
 if TYPE_CHECKING:
+    from bot.measure import Drilled
     from bot.run import Run
     from slo.reports import DrillReport
 
@@ -53,12 +54,17 @@ def latency(report: DrillReport) -> dict[str, Any] | None:
     return {"kind": "latency", "title": f"{report.profile} drill", "panels": panels} if panels else None
 
 
-async def of_drill(run: Run, report: DrillReport, artifact: str) -> tuple[str | None, str]:
-    """Draw and keep the picture of a drill: its artifact's name, or None and the sentence for the card."""
-    data = latency(report)
+async def beside(run: Run, card: Card, drilled: Drilled) -> Card:
+    """The card with its drill's picture for the thread, drawn and kept; else the footer says what is left out.
+
+    A quick drill has too few answers for a picture.
+    """
+    data = latency(drilled.report) if drilled.report.profile != "quick" else None
     if data is None:
-        return None, ""
-    return await keep(run, await render(data), artifact)
+        return card
+    picture, left_out = await keep(run, await render(data), drilled.artifact)
+    footer = " · ".join(part for part in (card.footer, left_out) if part)
+    return card.model_copy(update={"attachments": (*card.attachments, *_attached(picture)), "footer": footer})
 
 
 async def keep(run: Run, drawn: bytes | str, artifact: str) -> tuple[str | None, str]:
@@ -82,7 +88,7 @@ async def keep(run: Run, drawn: bytes | str, artifact: str) -> tuple[str | None,
     return kept.name, ""
 
 
-def attached(name: str | None) -> tuple[Attachment, ...]:
+def _attached(name: str | None) -> tuple[Attachment, ...]:
     """The picture for the thread, when there is one."""
     return (Attachment(title="Latency by stage, with the limit", file=name),) if name else ()
 

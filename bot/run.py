@@ -18,6 +18,7 @@ from bot.store.artifacts import Artifact
 from bot.store.ops import Op
 from bot.store.tx import Tx
 from bot.world import World
+from slo.artifacts import FileRef
 from slo.reports import artifact_name
 
 PIN_AGAIN_MS = 12 * 60 * 60_000
@@ -113,6 +114,11 @@ class Run:
         await self.world.store.write(lambda tx: artifacts.register(tx, artifact))
         self.saved.append(artifact)
         return artifact
+
+    def ref(self, name: str) -> FileRef:
+        """What this run has kept under a name, as another artifact names it."""
+        kept = next(artifact for artifact in self.saved if artifact.name == name)
+        return FileRef(name=kept.name, sha256=kept.sha256)
 
 
 def card_key(op: str) -> str:

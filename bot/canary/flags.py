@@ -10,10 +10,9 @@ from pydantic import Field, field_validator
 
 from bot.asking import ReleaseArgs
 from bot.config import Config, Target, origin_of
+from bot.drill.flags import Scenarios, chosen, no_milestone
 from bot.errors import Refused, Unknown
 from slo.profiles import MIN_SCALE
-from slo.profiles import profile as profile_named
-from slo.scenarios import select
 
 if TYPE_CHECKING:
     from bot.sendcat.load import DrillPlan
@@ -41,7 +40,7 @@ class CanaryArgs(ReleaseArgs):
     """What runs on the candidate, NAME or NAME@COMMIT; the promotion is then about that."""
     profile: str = "quick"
     """Drill profile: quick, standard, burst, soak."""
-    scenarios: str | None = None
+    scenarios: Scenarios = None
     """Comma list; what the targets require and is left out here must be waived."""
     chat_load_scale: float = Field(default=1, ge=MIN_SCALE, le=100, allow_inf_nan=False)
     """Factor for the number of chats of a stage, at least 0.1, on both sides."""
@@ -63,19 +62,11 @@ class CanaryArgs(ReleaseArgs):
     @field_validator("profile")
     @classmethod
     def _known(cls, value: str) -> str:
-        found = profile_named(value)
-        if found.streams is not None:
-            raise ValueError("a milestone is no canary profile: quick, standard, burst or soak")
-        return found.name
-
-    @field_validator("scenarios")
-    @classmethod
-    def _scenarios(cls, value: str | None) -> str | None:
-        return value if value is None else ",".join(select([part.strip() for part in value.split(",")]))
+        return no_milestone(value, "canary")
 
     @property
     def chosen_scenarios(self) -> tuple[str, ...] | None:
-        return None if self.scenarios is None else tuple(self.scenarios.split(","))
+        return chosen(self.scenarios)
 
     @property
     def overrides(self) -> dict[str, float | None]:

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bot import bound, pictures
-from bot.bound import Deployed
+from bot import pictures
 from bot.canary import evidence, shown
 from bot.canary.comparing import SIDES
 from bot.canary.flags import LOOK_LIMIT, LOOK_MINUTES, CanaryArgs, Pair
 from bot.canary.policies import Policies
+from bot.cases import bound
+from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
-from bot.decided import decided
-from bot.decisions import MANNERS
-from bot.store import cases
 from slo import canary as judge
 from slo.artifacts import CanaryHonest, CanaryLimits, CanaryReport, CanaryRound, FileRef
 from slo.canary import Delta, Seen
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from bot.card import Card
     from bot.run import Run
     from bot.store.artifacts import Artifact
-    from bot.store.cases import Case
 
 
 @dataclass(frozen=True)
@@ -76,10 +73,8 @@ async def conclude(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, f
     }
     if found.stopped:
         return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data={**data, "state": "stopped"})
-    case = await _open_case(run, args, pair, policies, found, made, card)
-    now_ms = run.world.clock.now_ms()
-    data |= {"case": case.id, "state": MANNERS["canary"].called(cases.standing(case, now_ms))}
-    return Outcome(card=decided(case, now_ms), exit_status=EXIT[verdict], verdict=verdict, data=data)
+    opened = await _open_case(run, args, pair, policies, found, made, card)
+    return Outcome(card=opened.card, exit_status=EXIT[verdict], verdict=verdict, data=data | opened.data)
 
 
 async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found: Gathered) -> Made:
@@ -97,7 +92,7 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
     made, lacks = await asyncio.to_thread(judged_now)
     lacks = _bindable(lacks, pair, found)
     warned = (
-        *(f"judged by another {name} than Sendcat's own" for name in policies.foreign),
+        *policies.foreign,
         *warnings(made, policy, control, candidate),
     )
     statistics, drawn = await _evidence(control.drill, candidate.drill, baseline)
@@ -115,7 +110,7 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
         blocked=lacks.blocked,
         not_done=tuple(found.not_done),
         rounds_planned=len(found.planned),
-        rounds=tuple(CanaryRound(side=side, report=_ref(run, drilled.artifact)) for side, drilled in found.rounds),
+        rounds=tuple(CanaryRound(side=side, report=run.ref(drilled.artifact)) for side, drilled in found.rounds),
         evidence={part: FileRef(name=file.name, sha256=file.sha256) for part, file in files.items()},
         policies=policies.digests,
         power=_power(seen),
@@ -177,11 +172,6 @@ async def _sides(
     return files, seen
 
 
-def _ref(run: Run, name: str) -> FileRef:
-    file = next(artifact for artifact in run.saved if artifact.name == name)
-    return FileRef(name=file.name, sha256=file.sha256)
-
-
 def _bindable(lacks: Gaps, pair: Pair, found: Gathered) -> Gaps:
     """A promotion is bound to both deployments as they were configured; without that nobody can promote."""
     blocked = [lacks.blocked] if lacks.blocked else []
@@ -205,45 +195,32 @@ def _power(seen: Mapping[Side, Seen]) -> float | None:
 
 async def _open_case(
     run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found: Gathered, made: Made, card: Card
-) -> Case:
-    looks = {artifact.name: artifact for artifact in run.saved}
+) -> Opened:
+    def deployed(side: Side) -> bound.Deployed:
+        return bound.Deployed.at(run, pair[side], found.after.get(side))
 
-    def deployed(side: Side) -> Deployed:
-        after = found.after.get(side)
-        return Deployed(
-            pair[side], after.snapshot if after else None, looks.get(after.artifact) if after is not None else None
-        )
-
-    bound_to = bound.binding(
-        report=made.kept,
-        policies=policies,
-        deployed=deployed("candidate"),
-        also=(deployed("control"),),
-        minutes=LOOK_MINUTES,
-        limit=LOOK_LIMIT,
-        args={
-            "release": args.name,
-            "commit": args.commit,
-            "limits": {name: str(value) for name, value in args.overrides.items() if value is not None},
-        },
+    return await open_case(
+        run,
+        "canary",
+        target=pair.control.name,
+        subject=pair.candidate.name,
+        commit=args.commit,
+        verdict=made.judged.verdict,
+        binding=bound.binding(
+            report=made.kept,
+            policies=policies,
+            deployed=deployed("candidate"),
+            also=(deployed("control"),),
+            minutes=LOOK_MINUTES,
+            limit=LOOK_LIMIT,
+            args={
+                "release": args.name,
+                "commit": args.commit,
+                "limits": {name: str(value) for name, value in args.overrides.items() if value is not None},
+            },
+        ),
+        waivable=made.gaps.waivable,
+        blocked=made.gaps.blocked,
+        needs_reason=bool(made.warnings),
+        card=card,
     )
-    case = await run.world.store.write(
-        lambda tx: cases.new(
-            tx,
-            kind="canary",
-            op=run.op.id,
-            target=pair.control.name,
-            subject=pair.candidate.name,
-            commit=args.commit,
-            verdict=made.judged.verdict,
-            starter=run.op.by.account,
-            starter_person=run.who.person,
-            binding=bound_to,
-            expires_ms=tx.now_ms + MANNERS["canary"].open_ms,
-            waivable=made.gaps.waivable,
-            blocked=made.gaps.blocked,
-            needs_reason=bool(made.warnings),
-            card=card,
-        )
-    )
-    return case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn

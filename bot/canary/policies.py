@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bot import bound
+from bot.cases import bound
 from bot.run import Run
 from bot.store.cases import Case
 from slo.policy import Baseline, CanaryPolicy, Ownership, Policy
@@ -22,5 +22,5 @@ class Policies(bound.Policies):
 
 
 async def changed(run: Run, case: Case, *, circuits: bool) -> str | None:
-    """What of a canary's binding has changed, on either side, as `bot.bound.changed` says it."""
+    """What of a canary's binding has changed, on either side, as `bot.cases.bound.changed` says it."""
     return await bound.changed(run, case, Policies, circuits=circuits)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.asking import decisions, targets
+from bot.asking import targets
 from bot.canary.flags import VARIABLES, CanaryArgs
 from bot.card import Card, Field, Form, Tone, when
+from bot.cases.asking import decisions, status
 from bot.command import Args, Command, Outcome
 from bot.config import Config
 
@@ -66,9 +67,10 @@ async def _last_look(run: Run, case: Case) -> str | None:
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for a promotion that still holds: both deployments are looked at once more."""
+    from functools import partial
+
     from bot.canary import policies
-    from bot.passport import same_commit
-    from bot.standing import said, standing
+    from bot.cases.standing import said, standing
 
     control = run.world.config.target_named(args.control) if args.control else run.target
     candidate = run.world.config.target_named(args.candidate)
@@ -77,15 +79,17 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     def other_release(case: Case) -> str | None:
         if name and case.binding.get("release") != name:
             return f"The canary {case.id} was about {case.binding.get('release') or 'no named release'}."
-        if not same_commit(case.commit, commit):
-            return f"The canary {case.id} was about commit {case.commit or 'none'}."
         return None
 
-    async def changed(run: Run, case: Case) -> str | None:
-        return await policies.changed(run, case, circuits=False)
-
     answer = await standing(
-        run, "canary", control.name, candidate.name, wait=args.wait, changed=changed, unfit=other_release
+        run,
+        "canary",
+        control.name,
+        candidate.name,
+        commit=commit,
+        wait=args.wait,
+        changed=partial(policies.changed, circuits=False),
+        unfit=other_release,
     )
     case = answer.case
     if answer.exit_status or case is None or case.answer is None:
@@ -186,15 +190,11 @@ COMMANDS: tuple[Command[Any], ...] = (
         action="canary.decide",
         last_look=_last_look,
     ),
-    Command(
-        name="canary status",
-        summary="Whether a candidate is promoted now; exit 0 only then.",
-        action="status",
-        args=StatusArgs,
-        run=_status,
-        examples=("canary status --candidate=candidate --wait=true",),
-        group="Release",
-        # Whoever waits takes no place among the quick answers.
-        quiet_for=lambda args: not args.wait,
+    status(
+        "canary",
+        "Whether a candidate is promoted now; exit 0 only then.",
+        StatusArgs,
+        _status,
+        example="--candidate=candidate",
     ),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.asking import decisions
+from bot.cases.asking import decisions
 from bot.command import Command, Outcome
-from bot.drilling import VARIABLES, CeilingArgs
+from bot.drill.flags import VARIABLES, CeilingArgs
 
 if TYPE_CHECKING:
     from bot.run import Run
@@ -16,14 +16,14 @@ WAITING = 5
 
 
 async def _ask(run: Run, args: CeilingArgs) -> Outcome:
-    from bot import ceiling
+    from bot.drill import ceiling
 
-    case, card = await ceiling.ask(run, args)
-    return Outcome(card=card, exit_status=WAITING, data={"case": case.id, "state": "WAITING", **case.binding})
+    opened = await ceiling.ask(run, args)
+    return Outcome(card=opened.card, exit_status=WAITING, data={**opened.data, **opened.case.binding})
 
 
 async def _last_look(run: Run, case: Case) -> str | None:
-    from bot import ceiling
+    from bot.drill import ceiling
 
     return await ceiling.changed(run, case)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment, Button, Card
+from bot.card import Button, Card
 from bot.command import EXIT, Command, Outcome
 from bot.course import Course
-from bot.drilling import VARIABLES, DrillArgs
+from bot.drill.flags import VARIABLES, DrillArgs
 
 if TYPE_CHECKING:
     from bot.measure import Drilled
@@ -19,7 +20,8 @@ def _action(args: DrillArgs) -> str:
 
 
 async def _run(run: Run, args: DrillArgs) -> Outcome:
-    from bot import ceiling, measure, pictures
+    from bot import measure, pictures
+    from bot.drill import ceiling
     from bot.views import follow
 
     course = Course(run, "Drill", ("Drill",))
@@ -37,15 +39,12 @@ async def _run(run: Run, args: DrillArgs) -> Outcome:
                 quick=args.quick,
                 **args.options(),
             )
-    quick = args.chosen == "quick"
-    picture, left_out = (None, "") if quick else await pictures.of_drill(run, drilled.report, drilled.artifact)
-    return _answer(run, args, drilled, pictures.attached(picture), left_out)
+    outcome = _answer(run, args, drilled)
+    return replace(outcome, card=await pictures.beside(run, outcome.card, drilled))
 
 
-def _answer(
-    run: Run, args: DrillArgs, drilled: Drilled, pictured: tuple[Attachment, ...] = (), left_out: str = ""
-) -> Outcome:
-    from bot.drill_views import drill_facts, drill_notes, stages_attachment
+def _answer(run: Run, args: DrillArgs, drilled: Drilled) -> Outcome:
+    from bot.drill.shown import drill_facts, drill_notes, stages_attachment
     from bot.views import drill_table, red_owners, red_text, verdict_tone
 
     report, judgement = drilled.report, drilled.judgement
@@ -62,8 +61,8 @@ def _answer(
         table=drill_table(report, judgement),
         sections=tuple(sections),
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
-        footer=" · ".join(part for part in (f"saved as `{drilled.artifact}`", left_out) if part),
-        attachments=(stages_attachment(report), *pictured),
+        footer=f"saved as `{drilled.artifact}`",
+        attachments=(stages_attachment(report),),
         final=True,
     )
     data = {

@@ -8,7 +8,7 @@ from bot.asking import target_field
 from bot.card import Field, Form
 from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
-from bot.drilling import VARIABLES
+from bot.drill.flags import VARIABLES
 from bot.gameday.flags import GameDayArgs
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from bot.asking import ReleaseArgs, target_field
 from bot.card import Card, Field, Form
 from bot.command import EXIT, Command, Outcome
 from bot.config import Config
-from bot.drilling import BASE_URL
+from bot.drill.flags import BASE_URL, Scenarios, chosen, no_milestone
 
 if TYPE_CHECKING:
     from bot.course import Course
-    from bot.gatemade import Gathered
+    from bot.gate.made import Gathered
     from bot.run import Run
 
 BEFORE, PROBE, DRILL, LEASES, AFTER = "Snapshot before", "Probe", "Drill", "Own leases end", "Snapshot after"
@@ -39,7 +39,7 @@ class GateArgs(ReleaseArgs):
     """Window of the snapshots in minutes."""
     limit: int = Limit(default=100, ge=1, le=1000)
     """Rows of each snapshot section; the server cuts it to 50."""
-    scenarios: str | None = None
+    scenarios: Scenarios = None
     """Comma list; what the target requires and is left out here must be waived."""
     skip_probes: bool = False
     """Leave the probes out; the gate is then INCOMPLETE."""
@@ -64,17 +64,7 @@ class GateArgs(ReleaseArgs):
     @field_validator("profile")
     @classmethod
     def _known(cls, value: str) -> str:
-        from slo.profiles import profile
-
-        profile(value)
-        return value
-
-    @field_validator("scenarios")
-    @classmethod
-    def _real(cls, value: str | None) -> str | None:
-        from slo.scenarios import select
-
-        return value if value is None else ",".join(select(part.strip() for part in value.split(",") if part.strip()))
+        return no_milestone(value, "gate")
 
 
 @dataclass
@@ -88,10 +78,10 @@ class _Steps:
 async def _run(run: Run, args: GateArgs) -> Outcome:
     import asyncio
 
-    from bot import gatemade
     from bot.command import Door
     from bot.course import Course
-    from bot.release import Policies
+    from bot.gate import made
+    from bot.gate.policies import Policies
     from bot.sendcat.brake import Why
 
     files = {"gate": args.policy, "ownership": args.ownership, "baseline": args.slo_baseline}
@@ -99,23 +89,24 @@ async def _run(run: Run, args: GateArgs) -> Outcome:
     policies = await asyncio.to_thread(lambda: Policies(run.world.config, files, anywhere=local))
     labels = [BEFORE, *([] if args.skip_probes else [PROBE]), *([] if args.skip_drill else [DRILL, LEASES]), AFTER]
     course = Course(run, f"Gate of {args.name}" if args.name else "Gate", labels)
-    gathered = gatemade.Gathered(started_ms=run.world.clock.now_ms())
+    gathered = made.Gathered(started_ms=run.world.clock.now_ms())
     steps = _Steps()
     await _measure(run, args, course, gathered, steps)
     halted = run.brake.halted
     if halted is not None and halted.reason in (Why.STOPPED, Why.CONTROL_LOST):
         return _stopped(run, course, halted.detail)
-    return await gatemade.conclude(run, gatemade.Asked.of(args), policies, gathered, steps.missing, steps.by_hand)
+    return await made.conclude(run, made.Asked.of(args), policies, gathered, steps.missing, steps.by_hand)
 
 
 async def _measure(run: Run, args: GateArgs, course: Course, gathered: Gathered, steps: _Steps) -> None:
     """Snapshot before, probe, drill, wait for own leases, snapshot after (VERDICTS, "Gate")."""
-    from bot import gatemade, measure
+    from bot import measure
     from bot.errors import Unreachable
+    from bot.gate.leases import own_leases_end
     from bot.redact import inert
     from bot.views import follow
 
-    scenarios = measure.scenario_list(args.scenarios)
+    scenarios = chosen(args.scenarios)
     if not args.skip_drill:
         # A drill that may not be, or whose pool cannot be used, is said before anything is sent.
         measure.plan(run, args.profile, scenarios)
@@ -141,7 +132,7 @@ async def _measure(run: Run, args: GateArgs, course: Course, gathered: Gathered,
     if gathered.drilled is not None and run.brake.halted is None:
         try:
             async with course.step(LEASES):
-                await course.note(await gatemade.own_leases_end(run, gathered.before.read))
+                await course.note(await own_leases_end(run, gathered.before.read))
         except Unreachable as error:
             steps.missing.append(f"whether our own leases ended ({inert(error.what, 160)})")
     try:

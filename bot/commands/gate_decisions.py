@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
-from bot.asking import decisions
 from bot.card import Card, Tone, when
+from bot.cases.asking import decisions, status
 from bot.command import Args, Command, Door, Offline, Outcome
 from bot.errors import Refused, Unknown
 from bot.redact import inert
@@ -44,27 +44,21 @@ class PassportArgs(Args):
 
 
 async def _last_look(run: Run, case: Case) -> str | None:
-    from bot import release
+    from bot.gate import policies
 
-    return await release.changed(run, case, circuits=True)
+    return await policies.changed(run, case, circuits=True)
 
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
-    from bot import release
-    from bot.passport import same_commit
-    from bot.standing import said, standing
+    from functools import partial
+
+    from bot.cases.standing import said, standing
+    from bot.gate import policies
 
     name, _, commit = args.release.partition("@")
-
-    async def changed(run: Run, case: Case) -> str | None:
-        return await release.changed(run, case, circuits=False)
-
-    def other_commit(case: Case) -> str | None:
-        same = same_commit(case.commit, commit)
-        return None if same else f"The gate {case.id} was about commit {case.commit or 'none'}."
-
-    answer = await standing(run, "gate", run.target.name, name, wait=args.wait, changed=changed, unfit=other_commit)
+    changed = partial(policies.changed, circuits=False)
+    answer = await standing(run, "gate", run.target.name, name, commit=commit, wait=args.wait, changed=changed)
     if answer.exit_status or answer.case is None:
         return said(run, answer, "run the gate: /sendcat gate --release=NAME@COMMIT")
     return await _passport(run, answer.case)
@@ -73,7 +67,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
 async def _passport(run: Run, case: Case) -> Outcome:
     import asyncio
 
-    from bot import passport
+    from bot.gate import passport
     from bot.store import artifacts
 
     state_dir = run.world.config.state_dir
@@ -119,7 +113,7 @@ async def _verify(run: Run, args: PassportArgs) -> Outcome:
 
 def _verify_here(args: PassportArgs, place: Offline) -> Outcome:
     """Offline: signature, time, release; and a key that this host knows or that was named, else it is no approval."""
-    from bot import passport
+    from bot.gate import passport
 
     try:
         with Path(args.file).open("rb") as file:
@@ -179,16 +173,12 @@ COMMANDS: tuple[Command[Any], ...] = (
         action="gate.decide",
         last_look=_last_look,
     ),
-    Command(
-        name="gate status",
-        summary="Whether a release is approved now; exit 0 only then, with a signed passport.",
-        action="status",
-        args=StatusArgs,
-        run=_status,
-        examples=("gate status --release=2026.11.23-2@4c1e9ab --wait=true",),
-        group="Release",
-        # Whoever waits takes no place among the quick answers.
-        quiet_for=lambda args: not args.wait,
+    status(
+        "gate",
+        "Whether a release is approved now; exit 0 only then, with a signed passport.",
+        StatusArgs,
+        _status,
+        example="--release=2026.11.23-2@4c1e9ab",
     ),
     Command(
         name="gate verify-passport",

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field as Match
 
-from bot.asking import decisions, target_field
+from bot.asking import target_field
 from bot.card import Card, Field, Form, Tone
+from bot.cases.asking import decisions, status
 from bot.command import Args, Command, Outcome
 from bot.config import Config
-from bot.drilling import VARIABLES
+from bot.drill.flags import VARIABLES
 from bot.milestone.flags import MilestoneArgs
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def _asked(run: Run, args: MilestoneArgs) -> Asked:
     from bot.errors import Unknown
     from bot.milestone import gathering
     from bot.milestone.flags import known_in
-    from bot.milestone.rests import Policies
+    from bot.milestone.policies import Policies
 
     local = run.op.by.door is Door.TERMINAL
     policies = await asyncio.to_thread(lambda: Policies(run.world.config, {"policy": args.policy}, anywhere=local))
@@ -67,7 +68,7 @@ class StatusArgs(Args):
 
 
 async def _last_look(run: Run, case: Case) -> str | None:
-    from bot.milestone.rests import last_look
+    from bot.milestone.policies import last_look
 
     return await last_look(run, case)
 
@@ -75,25 +76,18 @@ async def _last_look(run: Run, case: Case) -> str | None:
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for an approval that still holds: what it rests on is looked at once more."""
     from dataclasses import replace
+    from functools import partial
 
+    from bot.cases.standing import said, standing
     from bot.milestone import ladder
     from bot.milestone.flags import subject
-    from bot.milestone.rests import changed
-    from bot.passport import same_commit
-    from bot.standing import said, standing
+    from bot.milestone.policies import changed
 
     release, _, commit = (args.release or "").partition("@")
 
-    async def look(run: Run, case: Case) -> str | None:
-        return await changed(run, case, circuits=False)
-
-    def other_commit(case: Case) -> str | None:
-        if not commit or same_commit(case.commit, commit):
-            return None
-        return f"{case.id} was about commit {case.commit or 'none'}."
-
     name = subject(args.milestone, release or None)
-    answer = await standing(run, "milestone", run.target.name, name, wait=args.wait, changed=look, unfit=other_commit)
+    look = partial(changed, circuits=False)
+    answer = await standing(run, "milestone", run.target.name, name, commit=commit, wait=args.wait, changed=look)
     now_ms = run.world.clock.now_ms()
     rungs = await run.world.store.read(lambda conn: ladder.rungs(conn, run.target.name, release or None, now_ms))
     more = {"ladder": dict(ladder.data(rungs)), "milestone": args.milestone}
@@ -176,15 +170,11 @@ COMMANDS: tuple[Command[Any], ...] = (
         action="milestone.decide",
         last_look=_last_look,
     ),
-    Command(
-        name="milestone-gate status",
-        summary="Whether a milestone is approved now, and which ones are; exit 0 only for an approval that holds.",
-        action="status",
-        args=StatusArgs,
-        run=_status,
-        examples=("milestone-gate status --milestone=m1_1k --wait=true",),
-        group="Release",
-        # Whoever waits takes no place among the quick answers.
-        quiet_for=lambda args: not args.wait,
+    status(
+        "milestone-gate",
+        "Whether a milestone is approved now, and which ones are; exit 0 only for an approval that holds.",
+        StatusArgs,
+        _status,
+        example="--milestone=m1_1k",
     ),
 )

@@ -196,7 +196,7 @@ async def _pools(run: Run, name: str | None) -> list[Listed]:
     from bot.authpool.entries import looked_at
     from bot.authpool.maker import own
     from bot.authpool.pools import Listed, of_target
-    from bot.drilling import inside_artifacts
+    from bot.drill.flags import inside_artifacts
 
     if name is None:
         return await of_target(run)

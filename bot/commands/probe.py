@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.card import Card, Table
 from bot.command import EXIT, Args, Command, Outcome
 from bot.course import Course
-from bot.drilling import BASE_URL
+from bot.drill.flags import BASE_URL
 
 if TYPE_CHECKING:
     from bot.run import Run

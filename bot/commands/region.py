@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field as Limit
 from pydantic import field_validator
 
-from bot.asking import decisions, target_field
+from bot.asking import target_field
 from bot.card import Field, Form
+from bot.cases.asking import decisions
 from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
 
@@ -59,10 +60,8 @@ async def _run(run: Run, args: RegionArgs) -> Outcome:
     import asyncio
 
     from bot.command import Door
-    from bot.decided import decided
     from bot.region import made, sources
     from bot.region.card import card as draw
-    from bot.store import cases
     from slo.verdict import Verdict
 
     local = run.op.by.door is Door.TERMINAL
@@ -85,9 +84,8 @@ async def _run(run: Run, args: RegionArgs) -> Outcome:
         "report": result.report.to_artifact(),
     }
     if verdict is Verdict.FAIL:
-        case = await made.open_case(run, found, result, card)
-        card = decided(case, run.world.clock.now_ms())
-        data |= {"case": case.id, "state": cases.standing(case, run.world.clock.now_ms()).value}
+        opened = await made.opened(run, found, result, card)
+        card, data = opened.card, data | opened.data
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
 
 
@@ -97,7 +95,6 @@ async def _look(run: Run, args: RegionArgs, policy: RegionPolicy, *, anywhere: b
     from bot.errors import Unreachable
     from bot.region import sources
     from bot.region.made import Look
-    from slo.artifacts import FileRef
     from slo.snapshot import SERVER_MAX_LIMIT
 
     if args.snapshot_file is not None:
@@ -108,10 +105,9 @@ async def _look(run: Run, args: RegionArgs, policy: RegionPolicy, *, anywhere: b
         looked = await measure.snapshot(run, minutes=minutes, limit=args.snapshot_limit)
     except Unreachable as error:
         return None, error.what, error.then or "npm run reliability:snapshot"
-    sha256 = next(kept.sha256 for kept in run.saved if kept.name == looked.artifact)
     look = Look(
         looked.snapshot,
-        FileRef(name=looked.artifact, sha256=sha256),
+        run.ref(looked.artifact),
         fresh=True,
         limit=looked.read.effective_limit or SERVER_MAX_LIMIT,
         skew_ms=looked.read.skew_ms,

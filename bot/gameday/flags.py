@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from bot.drilling import ChatFlags
+from bot.drill.flags import ChatFlags, Scenarios, chosen
 from bot.errors import Refused
 from slo.profiles import profile
-from slo.scenarios import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +25,7 @@ class GameDayArgs(ChatFlags):
 
     profiles: str = "burst,soak"
     """Comma list of drill profiles, run one after the other: quick, standard, burst, soak."""
-    scenarios: str | None = None
+    scenarios: Scenarios = None
     """Comma list; what the target requires and is left out here makes the day INCOMPLETE."""
     weave: str | None = None
     """Practice only: a fault to find, such as F:caps; taken out at the end of the day."""
@@ -45,11 +44,6 @@ class GameDayArgs(ChatFlags):
             raise ValueError("each profile is named once")
         return ",".join(names)
 
-    @field_validator("scenarios")
-    @classmethod
-    def _scenarios(cls, value: str | None) -> str | None:
-        return value if value is None else ",".join(select([part.strip() for part in value.split(",")]))
-
     @field_validator("weave")
     @classmethod
     def _weave(cls, value: str | None) -> str | None:
@@ -63,7 +57,7 @@ class GameDayArgs(ChatFlags):
 
     @property
     def chosen_scenarios(self) -> tuple[str, ...] | None:
-        return None if self.scenarios is None else tuple(self.scenarios.split(","))
+        return chosen(self.scenarios)
 
 
 def within(plans: Sequence[DrillPlan], target: Target) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.card import Attachment, Button, Card, Cell, Fact, Field, Form, Table, Tone, when
 from bot.card import who as mention
-from bot.drill_views import stages_attachment
+from bot.drill.shown import stages_attachment
 from bot.gameday.judged import LOOK
 from bot.redact import inert
 from bot.views import duration, number, verdict_tone

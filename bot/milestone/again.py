@@ -5,24 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bot import history
+from bot.again import Files, data, unnamed
+from bot.history import beside
 from slo import milestone
-from slo.artifacts import FileRef, MilestoneReport
+from slo.artifacts import MilestoneReport
 from slo.authpool import COVERAGE, FRESH, SIZE
 from slo.errors import SloError
 from slo.policy import MilestonePolicy, Ownership, load
 from slo.reports import DrillReport
 from slo.snapshot import Snapshot
-from slo.verdict import Judgement, Verdict
-
-Files = list[tuple[Path, dict[str, Any]]]
+from slo.verdict import Judgement
 
 
 def again(files: Files) -> dict[str, Any]:
-    """The verdict as plain data. A report of the original names no evidence, so it decides nothing.
-
-    Raises `SloError` for files that are neither, and `Broken` when evidence is gone or was changed.
-    """
+    """The verdict; a report of the original names no evidence, so it decides nothing. Raises as `bot.again.Again`."""
     reports = [(path, raw) for path, raw in files if "scenarioChecks" in raw]
     if reports:
         return _report(*reports[-1])
@@ -33,24 +29,16 @@ def _report(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
     report = MilestoneReport.parse(raw)
     honest = report.honest
     if honest is None:
-        return {
-            "verdict": Verdict.INCOMPLETE.value,
-            "original_rule": report.passed,
-            "reason": "a report of the original names no evidence to judge again",
-        }
-
-    def held(ref: FileRef | None) -> dict[str, Any] | None:
-        return None if ref is None else history.read(path.parent, ref.name, ref.sha256)
-
-    before, after, drill = (held(honest.evidence.get(key)) for key in ("before", "after", "drill"))
+        return unnamed(report.passed)
+    evidence = honest.evidence
     made = milestone.judge(
         report.milestone,
         load(MilestonePolicy).milestone(report.milestone),
-        DrillReport.parse(drill) if drill else None,
-        Snapshot.parse(after) if after else None,
+        beside(path, evidence.get("drill"), DrillReport.parse),
+        beside(path, evidence.get("after"), Snapshot.parse),
         load(Ownership),
         now_ms=honest.judged_at or 0,
-        before=Snapshot.parse(before) if before else None,
+        before=beside(path, evidence.get("before"), Snapshot.parse),
         limit=honest.effective_limit or 0,
         pool=tuple(check for check in honest.checks if check.name in (SIZE, COVERAGE, FRESH)),
         not_run=honest.not_done[0] if honest.not_done else "",
@@ -79,4 +67,4 @@ def _parts(files: Files) -> dict[str, Any]:
 
 
 def _data(name: str, made: Judgement) -> dict[str, Any]:
-    return {"milestone": name, **made.model_dump(mode="json")}
+    return {"milestone": name, **data(made)}

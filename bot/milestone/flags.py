@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from bot.asking import ReleaseArgs
-from bot.drilling import ChatFlags, DrillArgs
+from bot.drill.flags import Approval, ChatFlags, DrillArgs
 from slo.errors import UnknownMilestone
 from slo.policy import Milestone, MilestonePolicy, load
 
@@ -27,15 +27,8 @@ class MilestoneArgs(ReleaseArgs, ChatFlags):
     """The original's 40, 80 or 160 workers instead of true streams; such a run proves nothing of the streams."""
     processes: int = 1
     """How many load processes share the work."""
-    approval: str | None = None
+    approval: Approval = None
     """A decision such as d-12 that raised the target's ceilings for this drill."""
-
-    @field_validator("approval")
-    @classmethod
-    def _approval(cls, value: str | None) -> str | None:
-        if value is not None and not (value.startswith("d-") and value[2:].isdigit()):
-            raise ValueError("an approval is a decision such as d-12")
-        return value
 
     @model_validator(mode="after")
     def _known(self) -> MilestoneArgs:

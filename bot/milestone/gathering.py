@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot import ceiling, gatemade, measure
+from bot import measure
 from bot.authpool.entries import looked_at
 from bot.authpool.maker import own
 from bot.card import Tone
+from bot.drill import ceiling
 from bot.errors import SendcatError, Unknown, Unreachable
+from bot.gate.leases import own_leases_end
 from bot.redact import inert
 from bot.sendcat.load import DrillPlan, drill_secrets, plan_drill
 from bot.views import follow
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.course import Course
-    from bot.drilling import DrillArgs
+    from bot.drill.flags import DrillArgs
     from bot.measure import Drilled, Looked
     from bot.milestone.flags import MilestoneArgs
-    from bot.milestone.rests import Policies
+    from bot.milestone.policies import Policies
     from bot.run import Run
     from slo.authpool import PoolFacts
     from slo.policy import Milestone
@@ -230,7 +232,7 @@ async def _before(run: Run, wish: Asked, course: Course, found: Gathered) -> Non
 
 async def _leases(run: Run, wish: Asked, course: Course, found: Gathered) -> None:
     assert found.before is not None
-    await course.note(await gatemade.own_leases_end(run, found.before.read))
+    await course.note(await own_leases_end(run, found.before.read))
 
 
 async def _drill(run: Run, wish: Asked, course: Course, found: Gathered) -> None:

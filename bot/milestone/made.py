@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot import bound, history, pictures
+from bot import history, pictures
+from bot.cases import bound
+from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
-from bot.decided import decided
-from bot.decisions import MANNERS
 from bot.milestone import ladder, shown
 from bot.milestone.flags import subject
 from bot.sendcat.brake import Why
-from bot.store import cases
 from slo import milestone as judge
 from slo import milestone_report
-from slo.artifacts import FileRef, MilestoneHonest, MilestoneReport, MilestoneScale
+from slo.artifacts import MilestoneHonest, MilestoneReport, MilestoneScale
 from slo.profiles import profile
 from slo.scenarios import CHAT
 from slo.snapshot import SERVER_MAX_LIMIT
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from bot.milestone.ladder import Rung
     from bot.run import Run
     from bot.store.artifacts import Artifact
-    from bot.store.cases import Case
     from slo.reports import DrillReport
 
 
@@ -58,11 +56,8 @@ async def conclude(run: Run, wish: Asked, found: Gathered) -> Outcome:
     made = await _make(run, wish, found)
     verdict = made.judged.verdict
     card = shown.gate_card(run, wish, found, made)
-    if found.drilled is not None and wish.rules.profile != "quick" and not stopped(run):
-        picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
-        footer = " · ".join(part for part in (card.footer, left_out) if part)
-        more = (*card.attachments, *pictures.attached(picture))
-        card = card.model_copy(update={"attachments": more, "footer": footer})
+    if found.drilled is not None and not stopped(run):
+        card = await pictures.beside(run, card, found.drilled)
     data: dict[str, Any] = {
         "verdict": verdict.value,
         "artifact": made.kept.name,
@@ -77,10 +72,8 @@ async def conclude(run: Run, wish: Asked, found: Gathered) -> Outcome:
     if stopped(run):
         data["state"] = "stopped"
     elif verdict is not Verdict.INCOMPLETE and found.drilled is not None:
-        case = await _open_case(run, wish, found, made, card)
-        now_ms = run.world.clock.now_ms()
-        card = decided(case, now_ms)
-        data |= {"case": case.id, "state": cases.standing(case, now_ms).value}
+        opened = await _open_case(run, wish, found, made, card)
+        card, data = opened.card, data | opened.data
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
 
 
@@ -110,7 +103,6 @@ async def _make(run: Run, wish: Asked, found: Gathered) -> Made:
         not_run=found.not_run,
     )
     past = await history.milestones(world, target.name)
-    digests = {artifact.name: artifact.sha256 for artifact in run.saved}
     parts = {"before": before, "after": after, "drill": found.drilled}
     honest = MilestoneHonest.of(
         judged,
@@ -134,11 +126,7 @@ async def _make(run: Run, wish: Asked, found: Gathered) -> Made:
         blocked=milestone_report.blocked(judged),
         not_done=(*([found.not_run] if found.not_run else []), *found.missing),
         effective_limit=limit,
-        evidence={
-            key: FileRef(name=part.artifact, sha256=digests[part.artifact])
-            for key, part in parts.items()
-            if part is not None
-        },
+        evidence={key: run.ref(part.artifact) for key, part in parts.items() if part is not None},
         policies=wish.policies.digests,
         configuration=bound.configuration(after.snapshot) if after is not None else "",
     )
@@ -180,7 +168,7 @@ def _streams(wish: Asked, drill: DrillReport | None) -> dict[str, int | None]:
 
 def _softer(wish: Asked) -> tuple[str, ...]:
     """What may have made this gate easier than the runbook's; it is read before anybody approves (R42)."""
-    found = [f"judged by another {name} than Sendcat's own" for name in wish.policies.foreign]
+    found = [*wish.policies.foreign]
     least = wish.policies.milestones.defaults.snapshot_window_minutes
     if wish.minutes < least:
         found.append(f"the snapshots look back {wish.minutes} minutes, the policy {least}")
@@ -191,37 +179,22 @@ def _softer(wish: Asked) -> tuple[str, ...]:
     return tuple(found)
 
 
-async def _open_case(run: Run, wish: Asked, found: Gathered, made: Made, card: Card) -> Case:
-    looks = {artifact.name: artifact for artifact in run.saved}
-    after = found.after
-    bound_to = bound.binding(
-        report=made.kept,
-        policies=wish.policies,
-        deployed=bound.Deployed(
-            run.target,
-            after.snapshot if after is not None else None,
-            looks.get(after.artifact) if after is not None else None,
+async def _open_case(run: Run, wish: Asked, found: Gathered, made: Made, card: Card) -> Opened:
+    return await open_case(
+        run,
+        "milestone",
+        target=run.target.name,
+        subject=subject(wish.args.milestone, wish.args.name),
+        commit=wish.args.commit,
+        verdict=made.judged.verdict,
+        binding=bound.binding(
+            report=made.kept,
+            policies=wish.policies,
+            deployed=bound.Deployed.at(run, run.target, found.after),
+            minutes=wish.minutes,
+            limit=wish.limit,
+            args={"milestone": wish.args.milestone, "release": wish.args.name, "commit": wish.args.commit},
         ),
-        minutes=wish.minutes,
-        limit=wish.limit,
-        args={"milestone": wish.args.milestone, "release": wish.args.name, "commit": wish.args.commit},
+        needs_reason=bool(made.honest.warnings),
+        card=card,
     )
-    name = subject(wish.args.milestone, wish.args.name)
-    case = await run.world.store.write(
-        lambda tx: cases.new(
-            tx,
-            kind="milestone",
-            op=run.op.id,
-            target=run.target.name,
-            subject=name,
-            commit=wish.args.commit,
-            verdict=made.judged.verdict,
-            starter=run.op.by.account,
-            starter_person=run.who.person,
-            binding=bound_to,
-            expires_ms=tx.now_ms + MANNERS["milestone"].open_ms,
-            needs_reason=bool(made.honest.warnings),
-            card=card,
-        )
-    )
-    return case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot import gatecard
 from bot.card import Attachment, Button, Card, Fact, Table
-from bot.drill_views import stages_attachment
-from bot.gatecard import Row
+from bot.drill.shown import stages_attachment
+from bot.gate import checks
+from bot.gate.checks import Row
 from bot.milestone import ladder
 from bot.milestone.sent import load_of
 from bot.redact import inert
@@ -61,7 +61,7 @@ def gate_card(run: Run, wish: Asked, found: Gathered, made: Made) -> Card:
         buttons=_buttons(run, verdict, advice),
         footer=f"took {duration(run.elapsed_s * 1000)} · `{made.kept.name}` · sha256 {made.kept.sha256[:8]}",
         attachments=(
-            Attachment(title="Every check", text=gatecard.every_check(every)),
+            Attachment(title="Every check", text=checks.every_check(every)),
             *((stages_attachment(found.drilled.report),) if found.drilled is not None else ()),
             Attachment(title="Milestone report", file=made.kept.name),
         ),
@@ -135,7 +135,7 @@ def _table(every: tuple[Row, ...], made: Made) -> Table | None:
     left = len(ordered) - len(shown)
     return Table(
         columns=("Check", "Value", "Limit", "Against last" if made.last is not None else "Last", "Evidence"),
-        rows=tuple(gatecard.cells(row) for row in shown),
+        rows=tuple(checks.cells(row) for row in shown),
         caption=f"{left} more check{'' if left == 1 else 's'} in the thread" if left else "",
     )
 

@@ -6,15 +6,15 @@ nothing, gives the decision that its own triggers mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bot import history
+from bot.again import Files, data
 from bot.errors import Unknown
+from bot.history import beside
 from bot.region.sources import with_lookback
 from slo import region
-from slo.artifacts import FileRef, RegionReport
+from slo.artifacts import RegionReport
 from slo.policy import RegionPolicy, load
 from slo.region import BadForecast, Filed, RegionJudgement
 from slo.reports import DrillReport
@@ -24,8 +24,8 @@ from slo.verdict import Verdict
 FORECAST = "expectedPeakStreams"
 
 
-def judge(files: Sequence[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
-    """The verdict as `judge --json` prints it. Raises `SloError` or `Unknown` for what is none of these files."""
+def again(files: Files) -> dict[str, Any]:
+    """The verdict with the decision that it means. Raises as `bot.again.Again`."""
     reports = [(path, raw) for path, raw in files if "triggers" in raw]
     if reports:
         path, raw = reports[-1]
@@ -46,13 +46,10 @@ def _report(path: Path, report: RegionReport) -> dict[str, Any]:
             "reason": "a report of the original names no evidence; judged by the triggers that it recorded",
         }
 
-    def held(ref: FileRef) -> dict[str, Any]:
-        return history.read(path.parent, ref.name, ref.sha256)
-
     made = region.judge(
         int(report.expected_peak_streams) if honest.forecast_given else None,
-        [Filed(ref.name, DrillReport.parse(held(ref))) for ref in honest.drills],
-        _snapshot(held(honest.snapshot)) if honest.snapshot is not None else None,
+        [Filed(ref.name, beside(path, ref, DrillReport.parse)) for ref in honest.drills],
+        beside(path, honest.snapshot, _snapshot),
         with_lookback(load(RegionPolicy), honest.lookback_reports),
         now_ms=honest.judged_at,
         limit=honest.limit or SERVER_MAX_LIMIT,
@@ -61,7 +58,7 @@ def _report(path: Path, report: RegionReport) -> dict[str, Any]:
     return _answer(made) | {"recorded": honest.verdict.value, "original_rule": honest.original_rule}
 
 
-def _loose(files: Sequence[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
+def _loose(files: Files) -> dict[str, Any]:
     """Drill reports, at most one snapshot, and at most one forecast, in any order."""
     drills = [Filed(path.name, DrillReport.parse(raw)) for path, raw in files if "scenarios" in raw]
     forecasts = [raw[FORECAST] for _, raw in files if set(raw) == {FORECAST}]
@@ -89,7 +86,7 @@ def _snapshot(raw: dict[str, Any]) -> Snapshot:
 
 def _answer(made: RegionJudgement) -> dict[str, Any]:
     return {
-        **made.judgement.model_dump(mode="json"),
+        **data(made.judgement),
         "decision": made.word,
         "recommended_topology": made.topology,
     }

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot import history
-from bot.bound import identity
+from bot.cases.bound import identity
 from bot.errors import Broken, Refused, Unknown
 from bot.region import sources
 from bot.store import artifacts

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.bound import identity
+from bot.cases.bound import identity, judged_by_another
+from bot.cases.opening import Opened, open_case
 from bot.dashboard.files import shown
-from bot.decisions import MANNERS
 from bot.region.sources import OWN, Drills, with_lookback
-from bot.store import cases
 from bot.views import duration
 from slo import region as judge
 from slo.artifacts import FileRef, RegionHonest, RegionReport
@@ -22,7 +21,6 @@ from slo.verdict import Verdict
 if TYPE_CHECKING:
     from bot.card import Card
     from bot.run import Run
-    from bot.store.cases import Case
 
 SUBJECT = "multi-region programme"
 NAMED = 10
@@ -132,7 +130,7 @@ def _warnings(run: Run, found: Gathered) -> tuple[str, ...]:
     said = []
     back, usual = found.policy.load_pressure.lookback_reports, own.load_pressure.lookback_reports
     if with_lookback(found.policy, usual) != own:
-        said.append(f"judged by another {OWN} than Sendcat's own")
+        said.append(judged_by_another(OWN))
     if back != usual:
         said.append(f"looked back at {back} reports, the policy says {usual}")
     if look is None:
@@ -160,24 +158,15 @@ def binding(run: Run, found: Gathered, made: Made) -> dict[str, Any]:
     }
 
 
-async def open_case(run: Run, found: Gathered, made: Made, card: Card) -> Case:
+async def opened(run: Run, found: Gathered, made: Made, card: Card) -> Opened:
     """What was TRIGGERED waits for a release manager; an older open case of this target is replaced."""
-    bound = binding(run, found, made)
-    case = await run.world.store.write(
-        lambda tx: cases.new(
-            tx,
-            kind="region",
-            op=run.op.id,
-            target=run.target.name,
-            subject=SUBJECT,
-            commit=None,
-            verdict=made.verdict,
-            starter=run.op.by.account,
-            starter_person=run.who.person,
-            binding=bound,
-            expires_ms=tx.now_ms + MANNERS["region"].open_ms,
-            needs_reason=True,
-            card=card,
-        )
+    return await open_case(
+        run,
+        "region",
+        target=run.target.name,
+        subject=SUBJECT,
+        verdict=made.verdict,
+        binding=binding(run, found, made),
+        needs_reason=True,
+        card=card,
     )
-    return case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn

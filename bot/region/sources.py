@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot import history
-from bot.bound import policy_file
+from bot.cases.bound import policy_file
 from bot.dashboard import files
 from bot.dashboard.files import Row
 from bot.errors import Broken, Refused, Unknown

@@ -21,8 +21,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.card import SYMBOL
 from bot.clock import Clock, rung
 from bot.command import Actor
-from bot.home import Home
-from bot.homeparts import Line, Part
+from bot.home.parts import Line, Part
+from bot.home.tab import Home
 from bot.slack.blocks import Block, buttons, linked
 from bot.slack.courier import outcome_of
 from bot.slack.pace import Pace

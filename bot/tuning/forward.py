@@ -228,8 +228,8 @@ def window_needed(change: Change) -> bool:
 
 
 def _taken(run: Run, looked: Looked, drilled: Drilled, now_ms: int) -> Taken:
-    sha = next(found.sha256 for found in run.saved if found.name == looked.artifact)
-    return Taken(snapshot=looked.artifact, snapshot_id=sha[:12], drill=drilled.artifact, at_ms=now_ms)
+    snapshot_id = run.ref(looked.artifact).sha256[:12]
+    return Taken(snapshot=looked.artifact, snapshot_id=snapshot_id, drill=drilled.artifact, at_ms=now_ms)
 
 
 async def _retest(hand: Hand, run: Run, change: Change) -> tuple[Retest, Taken | None]:

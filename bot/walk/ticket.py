@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot import history
 from bot.card import Attachment
-from bot.decisions import MANNERS
+from bot.cases.decisions import MANNERS
 from bot.errors import Broken, Refused
 from bot.redact import inert
 from bot.run import card_key

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.drill_views import drill_notes
+from bot.drill.shown import drill_notes
 from bot.errors import Refused, Unknown
 from bot.main import Bot
 from bot.sendcat.load import plan_drill

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot import release
+from bot.cases.decided import decided
+from bot.cases.decisions import Denied, may
 from bot.commands.gate import GateArgs
-from bot.decided import decided
-from bot.decisions import Denied, may
 from bot.errors import Refused
-from bot.gatemade import Asked, Gathered, conclude
+from bot.gate import policies
+from bot.gate.made import Asked, Gathered, conclude
 from bot.store import cases
 from bot.store.cases import Case, Decision
 from bot.worker import error_outcome
@@ -64,7 +64,7 @@ async def _gate(
         drilled=await drilled(run, failing=failing, without_chat=without_chat),
         after=await looked(run, sample),
     )
-    outcome = await conclude(run, Asked.of(args), release.Policies(scene.config, {}, anywhere=True), found, (), ())
+    outcome = await conclude(run, Asked.of(args), policies.Policies(scene.config, {}, anywhere=True), found, (), ())
     if (case_id := outcome.data.get("case")) is None:
         return outcome.card
     case = await scene.world.store.read(lambda conn: cases.look(conn, str(case_id)))

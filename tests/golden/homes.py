@@ -10,8 +10,8 @@ from bot.card import who as mention
 from bot.catalog import Catalog
 from bot.commands import catalog
 from bot.errors import Broken
-from bot.home import Home, Homes
-from bot.homeparts import Line, Part, nobody, rights
+from bot.home.parts import Line, Part, nobody, rights
+from bot.home.tab import Home, Homes
 from bot.slack.home import draw
 from bot.store.pauses import Pause
 from tests.golden.stage import CHANNEL, HOUR, LEAD, MINUTE, ONCALL, T0, VISITOR, Scene, Shown, minted

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.commands.judge import KINDS
+from bot.canary.again import again
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import Ack, PracticeSlack
 from bot.store import audit, cases, ops
@@ -49,8 +49,7 @@ def kept(stage: Stage) -> CanaryReport:
 
 def judged_again(stage: Stage) -> dict[str, Any]:
     [path] = stage.config.artifact_dir.glob("canary-check-*.json")
-    assert stage.bot is not None
-    return KINDS["canary"]([(path, json.loads(path.read_text()))], stage.bot.world.book)
+    return again([(path, json.loads(path.read_text()))])
 
 
 async def state(stage: Stage) -> tuple[State, int]:

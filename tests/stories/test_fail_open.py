@@ -264,16 +264,14 @@ def test_a_gate_is_judged_again_from_its_files_and_says_when_the_policies_are_ot
     passed: Evidence, tmp_path: Path, other: bool
 ) -> None:
     """`judge gate` reads what the report names, beside it; the same verdict, and no word where nothing differs."""
-    from bot.commands import catalog
-    from bot.commands.judge import KINDS
-    from playbooks.book import Book
+    from bot.gate.again import again
 
     kept = Path(passed["gate"]["steps"][1]["report"]).parent
     report = copy.deepcopy(passed["gate"])
     if other:
         report["honest"]["policies"]["slo-baseline.json"] = "0" * 64
 
-    answer = KINDS["gate"]([(kept / "release-gate-x.json", report)], Book.load(catalog().names))
+    answer = again([(kept / "release-gate-x.json", report)])
 
     assert (answer["verdict"], answer["recorded"]) == ("PASS", "PASS")
     assert answer["reason"] == ("judged now by another slo-baseline.json than then" if other else "")

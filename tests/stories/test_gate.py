@@ -224,6 +224,7 @@ async def test_an_unreachable_deployment_decides_nothing(stage: Stage) -> None:
         "gate --risk=high --profile=quick",
         "gate --minutes=0",
         "gate --profile=fast",
+        "gate --profile=m1_1k",
         "gate --scenarios=gmail",
     ],
 )

@@ -14,8 +14,8 @@ from bot.catalog import Catalog
 from bot.command import Actor, Args, Ask, Command, Door, Outcome, Place
 from bot.commands import ALL
 from bot.forms import filled
-from bot.home import Home, Homes
-from bot.homeparts import Line, Part
+from bot.home.parts import Line, Part
+from bot.home.tab import Home, Homes
 from bot.main import Bot
 from bot.redact import inert
 from bot.slack import home as tab

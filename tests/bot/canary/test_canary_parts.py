@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 from bot.canary import evidence, shown
+from bot.canary.again import again
 from bot.canary.flags import CanaryArgs, pair
 from bot.commands import catalog
-from bot.commands.judge import KINDS
 from bot.config import Config, Target
 from bot.errors import Refused, Unknown
-from bot.pages import read_book
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.sendcat.conduct import CONDUCTS
 from bot.terminal.variables import with_variables
@@ -163,7 +162,7 @@ def test_canaries_of_the_original_are_judged_again_from_their_files(case: str, v
     """Without our own measurements chat stays unknown; nobody believes the artifact's own ``passed``."""
     [path] = (ARTIFACTS / case).glob("canary-check-*.json")
 
-    answer = KINDS["canary"]([(path, json.loads(path.read_text()))], read_book(catalog().names))
+    answer = again([(path, json.loads(path.read_text()))])
 
     assert (answer["verdict"], answer["original_rule"]) == (verdict, original)
 

@@ -13,8 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.clock import SystemClock
 from bot.command import Actor, Door
 from bot.errors import Unreachable
-from bot.home import Home
-from bot.homeparts import Line, Part
+from bot.home.parts import Line, Part
+from bot.home.tab import Home
 from bot.practice.slack import PracticeSlack
 from bot.practice.slack.faults import SERVER_ERROR, ApiFault
 from bot.practice.slack.people import Person, practice_people

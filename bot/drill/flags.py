@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from bot.command import Args
 from bot.config import Config
@@ -39,6 +39,38 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     "chat-min-unique-users": ("RELIABILITY_CHAT_MIN_UNIQUE_USERS",),
 }
 """Flag to the variables of the terminal that stand for it; those that hold credentials belong to a target."""
+
+
+def chosen(scenarios: str | None) -> tuple[str, ...] | None:
+    """``gmail_push_webhook,whatsapp_webhook`` as names; None is all of them."""
+    return None if scenarios is None else tuple(part.strip() for part in scenarios.split(",") if part.strip())
+
+
+def _scenarios(value: str | None) -> str | None:
+    return value if value is None else ",".join(select(chosen(value)))
+
+
+def _approval(value: str | None) -> str | None:
+    if value is not None and not (value.startswith("d-") and value[2:].isdigit()):
+        raise ValueError("an approval is a decision such as d-12")
+    return value
+
+
+Scenarios = Annotated[str | None, AfterValidator(_scenarios)]
+"""A comma list of scenarios, each known, in running order; see `chosen`."""
+Approval = Annotated[str | None, AfterValidator(_approval)]
+"""The id of a decision that raised a target's ceilings."""
+
+
+def no_milestone(name: str, what: str) -> str:
+    """The name of a profile for a ``what`` (gate, canary), which no milestone is. Raises `ValueError`."""
+    found = profile_named(name)
+    if found.streams is not None:
+        raise ValueError(
+            f"a milestone is no {what} profile: quick, standard, burst or soak;"
+            f" {name} is proved by milestone-gate --milestone={name}"
+        )
+    return found.name
 
 
 class ChatFlags(Args):
@@ -118,7 +150,7 @@ class ChatFlags(Args):
 class DrillFlags(ChatFlags):
     """Everything that one drill can be told, beyond its profile."""
 
-    scenarios: str | None = None
+    scenarios: Scenarios = None
     """Comma list of gmail_push_webhook, whatsapp_webhook, chat_stream_http; all without it."""
     mode: Literal["open", "closed"] = "open"
     """open sends at the planned rate; closed waits for each answer, as the original did."""
@@ -126,24 +158,12 @@ class DrillFlags(ChatFlags):
     """Milestones with the original's 40, 80 or 160 workers instead of their true number of streams."""
     processes: int = 1
     """How many load processes share the work."""
-    approval: str | None = None
+    approval: Approval = None
     """A decision such as d-12 that raised the target's ceilings for this drill."""
-
-    @field_validator("scenarios")
-    @classmethod
-    def _scenarios(cls, value: str | None) -> str | None:
-        return value if value is None else ",".join(select(_names(value)))
-
-    @field_validator("approval")
-    @classmethod
-    def _approval(cls, value: str | None) -> str | None:
-        if value is not None and not (value.startswith("d-") and value[2:].isdigit()):
-            raise ValueError("an approval is a decision such as d-12")
-        return value
 
     @property
     def chosen_scenarios(self) -> tuple[str, ...] | None:
-        return None if self.scenarios is None else tuple(_names(self.scenarios))
+        return chosen(self.scenarios)
 
     def options(self) -> DrillOptions:
         """All flags as `bot.measure.drill` takes them."""
@@ -181,10 +201,6 @@ class CeilingArgs(DrillArgs):
 
     reason: str = ""
     """Why this load is needed now; it stands on the card."""
-
-
-def _names(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def inside_artifacts(config: Config, name: str) -> Path:

@@ -11,10 +11,10 @@ from functools import partial
 
 from bot.authority import LOCAL, Who, resolve
 from bot.card import Card, Tone, who
+from bot.cases.decided import decision_line, put_case
+from bot.cases.decisions import DONE, MANNERS, Denied, may
 from bot.command import Actor, Door, Outcome
 from bot.config import Config
-from bot.decided import decision_line, put_case
-from bot.decisions import DONE, MANNERS, Denied, may
 from bot.errors import Refused, SendcatError, Unknown
 from bot.run import Run, card_key
 from bot.store import cases, ops, outbox

@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from bot.asking import same_commit
 from bot.errors import Broken, Refused
 from bot.redact import inert
 from bot.store.cases import Case
@@ -139,12 +140,3 @@ def verify(text: str, now_ms: int, *, release: str | None = None) -> Checked:
             rule="an approval is bound to release and commit (R10)",
         )
     return Checked(said, fingerprint(public))
-
-
-def same_commit(judged: object, wanted: str) -> bool:
-    """Whether a commit is the judged one; either may be cut short, to seven digits at least. None wanted: any."""
-    if not wanted:
-        return True
-    if not isinstance(judged, str) or min(len(judged), len(wanted)) < 7:
-        return False
-    return judged.lower().startswith(wanted.lower()) or wanted.lower().startswith(judged.lower())

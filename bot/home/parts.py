@@ -13,12 +13,12 @@ from bot.card import who as mention
 from bot.catalog import AnyCommand, Catalog
 from bot.command import Door, Place
 from bot.config import Config
+from bot.home.waiting import for_person
 from bot.redact import inert
 from bot.run import card_key
 from bot.store import glance, ops
 from bot.store.incidents import Incident
 from bot.store.ops import Op
-from bot.waiting import for_person
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -1,8 +1,8 @@
 """What waits for one person now, the most pressing first (ux.md, "Home": "my open decisions, my jobs, my checklists").
 
-Decisions that they may make by the same judgement that the button asks (`bot.decisions.may`), tuning changes that wait
-for another pair of eyes, runs of their own, incidents they hold, items of checklists that are theirs. Read from rows at
-the moment of looking.
+Decisions that they may make by the same judgement that the button asks (`bot.cases.decisions.may`), tuning changes that
+wait for another pair of eyes, runs of their own, incidents they hold, items of checklists that are theirs. Read from
+rows at the moment of looking.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from bot.authority import Who
 from bot.card import Tone, when
 from bot.card import who as mention
+from bot.cases.deciding import starter_of
+from bot.cases.decisions import MANNERS, may
 from bot.command import Place
 from bot.config import Config
-from bot.deciding import starter_of
-from bot.decisions import MANNERS, may
 from bot.incidents import board, live
 from bot.incidents.items import LABELS
 from bot.redact import inert

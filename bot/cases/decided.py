@@ -7,8 +7,8 @@ transaction of whatever changed, so that card and record cannot disagree.
 from __future__ import annotations
 
 from bot.card import Button, Card, Confirm, Field, Form, Tone, when, who
+from bot.cases.decisions import DONE, MANNERS
 from bot.config import Config
-from bot.decisions import DONE, MANNERS
 from bot.redact import inert
 from bot.run import card_key
 from bot.store import cases, offers, ops, outbox

@@ -11,7 +11,7 @@ import pytest
 from bot.commands import catalog
 from bot.commands.drill import DrillArgs
 from bot.config import Config, build
-from bot.drilling import VARIABLES
+from bot.drill.flags import VARIABLES
 from bot.errors import Refused, SendcatError, Unknown
 from bot.main import Bot
 from bot.sendcat.load import drill_secrets, plan_drill
@@ -39,6 +39,14 @@ def test_the_runbooks_lines_work_as_typed(config: Config) -> None:
     assert CATALOG.plan("drill --quick", config).action == "drill.quick"
     assert CATALOG.plan("drill --profile=quick", config).action == "drill.quick"
     assert CATALOG.plan(line, config).action == "drill"
+
+
+@pytest.mark.parametrize("command", ["gate", "gate --risk=high", "canary --candidate=candidate"])
+@pytest.mark.parametrize("milestone", ["m1_1k", "m2_5k", "m3_20k"])
+def test_a_milestone_is_proved_by_its_own_gate_only(config: Config, command: str, milestone: str) -> None:
+    """A release gate and a canary run quick, standard, burst or soak; the refusal says where a milestone belongs."""
+    with pytest.raises(Unknown, match=f"milestone-gate --milestone={milestone}"):
+        CATALOG.plan(f"{command} --profile={milestone}", config)
 
 
 def test_every_flag_of_the_original_reaches_the_plan(config: Config) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from bot.asking import same_commit
 from bot.card import Card, Tone, when
+from bot.cases.deciding import void
+from bot.cases.decisions import MANNERS
 from bot.command import Door, Outcome
-from bot.deciding import void
-from bot.decisions import MANNERS
 from bot.errors import Refused
 from bot.run import Run
 from bot.store import cases
@@ -35,14 +36,15 @@ async def standing(
     target: str,
     subject: str,
     *,
+    commit: str = "",
     wait: bool,
     changed: Callable[[Run, Case], Awaitable[str | None]],
     unfit: Callable[[Case], str | None] = lambda _: None,
 ) -> Answer:
     """How the newest case about a subject stands; with ``wait`` once somebody has decided, or it has expired.
 
-    ``unfit`` says why a case is about something else than was asked for. A yes is looked at once more through
-    ``changed``, and becomes void when something changed. Raises `Unreachable` when that cannot be seen.
+    A case about another ``commit`` is no answer; ``unfit`` says of what else a case may not be. A yes is looked at once
+    more through ``changed``, and becomes void when something changed. Raises `Unreachable` when that cannot be seen.
     """
     manner = MANNERS[kind]
     no = f"NOT {manner.done[manner.yes]}"
@@ -57,6 +59,8 @@ async def standing(
             break
         await run.world.clock.sleep(WAIT_LOOK_S)
     wrong = unfit(case)
+    if wrong is None and not same_commit(case.commit, commit):
+        wrong = f"The {kind} {case.id} was about commit {case.commit or 'none'}."
     if wrong is not None:
         return Answer(case, no, wrong, NO)
     if state in _OPEN:

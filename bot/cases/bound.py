@@ -18,10 +18,12 @@ import rfc8785
 from bot import history, measure
 from bot.config import Config, Target
 from bot.errors import Broken, Refused, Unknown
+from bot.measure import Looked
 from bot.redact import inert
 from bot.run import Run
 from bot.store.artifacts import Artifact
 from bot.store.cases import Case
+from slo.artifacts import FileRef
 from slo.diff import diff
 from slo.errors import BadPolicy, SloError
 from slo.policy import FILES, Policy, load
@@ -67,13 +69,18 @@ class Policies:
 
     @property
     def foreign(self) -> tuple[str, ...]:
-        """Files that say something else than Sendcat's own."""
+        """A warning for each file that says something else than Sendcat's own; read before anybody approves (R42)."""
         own = {FILES[kind]: load(kind).digest for kind in self.KINDS.values()}
-        return tuple(name for name, digest in self.digests.items() if own[name] != digest)
+        return tuple(judged_by_another(name) for name, digest in self.digests.items() if own[name] != digest)
 
     def path(self, key: str) -> str:
         """As an artifact names the file behind a key."""
         return self.files.get(key) or f"slo/policies/{FILES[self.KINDS[key]]}"
+
+
+def judged_by_another(name: str) -> str:
+    """The warning about a policy file that replaced Sendcat's own."""
+    return f"judged by another {name} than Sendcat's own"
 
 
 def policy_file(config: Config, name: str, *, anywhere: bool) -> Path:
@@ -112,14 +119,19 @@ class Deployed:
 
     target: Target
     snapshot: Snapshot | None
-    kept: Artifact | None
+    kept: FileRef | None
     """The artifact of that look."""
+
+    @classmethod
+    def at(cls, run: Run, target: Target, look: Looked | None) -> Deployed:
+        """The deployment as this run looked at it."""
+        return cls(target, look.snapshot, run.ref(look.artifact)) if look is not None else cls(target, None, None)
 
     def bound(self) -> dict[str, Any]:
         return {
             "target": identity(self.target),
             "configuration": configuration(self.snapshot) if self.snapshot is not None else None,
-            "snapshot": {"name": self.kept.name, "sha256": self.kept.sha256} if self.kept is not None else None,
+            "snapshot": self.kept.model_dump() if self.kept is not None else None,
         }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot.authority import Role, Standing, Who
+from bot.cases.decisions import MANNERS, may
 from bot.command import Actor, Door
-from bot.decisions import MANNERS, may
 from bot.store.cases import Case, Decision, State, digest_of, standing
 from slo.verdict import Verdict
 

@@ -3,7 +3,7 @@
 Everything is read from rows at the moment of looking; nothing of it is remembered. What is shown follows the table of
 authority: production and runs as `status` allows, incidents as `read`, decisions and the audit search as the audit
 rows. Outsiders find out who they are here and what they may do, and nothing else (safety.md, R8). What waits for a
-person is judged in `bot.waiting`.
+person is judged in `bot.home.waiting`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.card import Button, Card, Field, Form, Tone, when
 from bot.catalog import AnyCommand, Catalog
 from bot.command import Door, Place
 from bot.errors import SendcatError
-from bot.homeparts import (
+from bot.home.parts import (
     Line,
     Part,
     judged,

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bot.bound import identity
 from bot.card import Card, Fact, Tone
+from bot.cases.bound import identity
+from bot.cases.opening import Opened, open_case
 from bot.config import Ceilings, Target
-from bot.decided import decided
-from bot.decisions import MANNERS
-from bot.drilling import CeilingArgs, DrillArgs
+from bot.drill.flags import CeilingArgs, DrillArgs
 from bot.errors import Refused, Unknown
 from bot.redact import inert
 from bot.sendcat.load import AboveCeiling, DrillPlan, drill_secrets, plan_drill
@@ -93,7 +92,7 @@ def binding(target: Target, args: DrillArgs, ceilings: Ceilings) -> dict[str, An
     }
 
 
-async def ask(run: Run, args: CeilingArgs) -> tuple[Case, Card]:
+async def ask(run: Run, args: CeilingArgs) -> Opened:
     """Open the case. Raises `Unknown` when the drill needs no approval or there is no reason."""
     target = run.target
     if not args.reason.strip():
@@ -121,24 +120,15 @@ async def ask(run: Run, args: CeilingArgs) -> tuple[Case, Card]:
         ),
         sections=(f"Approved, it is started with the decision's id: `/sendcat {drill_line(run, args)}`", *also),
     )
-    case = await run.world.store.write(
-        lambda tx: cases.new(
-            tx,
-            kind="ceiling",
-            op=run.op.id,
-            target=target.name,
-            subject=subject,
-            commit=None,
-            verdict=Verdict.PASS,
-            starter=run.op.by.account,
-            starter_person=run.who.person,
-            binding=binding(target, args, ceilings),
-            expires_ms=tx.now_ms + MANNERS["ceiling"].open_ms,
-            card=card,
-        )
+    return await open_case(
+        run,
+        "ceiling",
+        target=target.name,
+        subject=subject,
+        verdict=Verdict.PASS,
+        binding=binding(target, args, ceilings),
+        card=card,
     )
-    case = case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn
-    return case, decided(case, run.world.clock.now_ms())
 
 
 async def changed(run: Run, case: Case) -> str | None:

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot import bound, gatecard, history, pictures
-from bot.card import Attachment, Button, Card, Tone
+from bot import history, pictures
+from bot.card import Card
+from bot.cases import bound
+from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
-from bot.decided import decided
-from bot.decisions import MANNERS
-from bot.redact import inert
+from bot.gate import checks, shown
 from bot.store import cases
-from bot.store.cases import Case
-from bot.views import duration, verdict_tone
 from slo import gate as judge
 from slo.artifacts import FileRef
 from slo.gate_report import GateHonest, GateReport, JudgedStep, gate_report, original_steps
@@ -24,17 +22,14 @@ from slo.verdict import Verdict
 
 if TYPE_CHECKING:
     from bot.commands.gate import GateArgs
+    from bot.gate.policies import Policies
     from bot.measure import Drilled, Looked, Probed
-    from bot.release import Policies
     from bot.run import Run
-    from bot.sendcat.snapshot import SnapshotRead
     from bot.store.artifacts import Artifact
     from slo.gate import Burn, GateJudgement
 
 WINDOW_MINUTES = 15
 """How far the original's gate looks back (operator-commands.md section 5)."""
-LEASES_S = 30.0
-LOOK_EVERY_S = 2.0
 
 
 @dataclass
@@ -74,25 +69,8 @@ class Asked:
         )
 
 
-async def own_leases_end(run: Run, before: SnapshotRead) -> str:
-    """Wait up to 30 s until there are no more leases than before the drill; says how it went (VERDICTS, "Gate")."""
-    from bot.sendcat.snapshot import read_snapshot
-
-    clock, had = run.world.clock, before.snapshot.bulkheads.active_lease_count
-    asked = (before.requested_minutes, before.requested_limit)
-    until = clock.monotonic() + LEASES_S
-    while True:
-        seen = await read_snapshot(run.convex, run.world.masker, clock, *asked)
-        left = seen.snapshot.bulkheads.active_lease_count
-        if left <= had:
-            return "no leases of our own"
-        if clock.monotonic() >= until or run.brake.halted is not None:
-            return f"{left - had} leases of our own are left after {LEASES_S:.0f} s"
-        await clock.sleep(LOOK_EVERY_S)
-
-
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """Everything that the card and the case need."""
 
     judged: GateJudgement
@@ -111,12 +89,9 @@ async def conclude(
     """Judge, keep the artifact, and open the case when the gate is about a named release."""
     made = await _make(run, asked, policies, found)
     verdict = made.judged.verdict
-    card = _card(run, asked, made, missing, by_hand)
-    if found.drilled is not None and asked.profile != "quick":
-        picture, left_out = await pictures.of_drill(run, found.drilled.report, found.drilled.artifact)
-        footer = " · ".join(part for part in (card.footer, left_out) if part)
-        shown = (*card.attachments, *pictures.attached(picture))
-        card = card.model_copy(update={"attachments": shown, "footer": footer})
+    card = shown.card(run, asked, made, missing, by_hand)
+    if found.drilled is not None:
+        card = await pictures.beside(run, card, found.drilled)
     data: dict[str, Any] = {
         "verdict": verdict.value,
         "artifact": made.kept.name,
@@ -127,13 +102,12 @@ async def conclude(
         "warnings": list(made.warnings),
     }
     if asked.release is not None:
-        case = await _open_case(run, asked, policies, found, made, card)
-        card = decided(case, run.world.clock.now_ms())
-        data |= {"case": case.id, "state": cases.standing(case, run.world.clock.now_ms()).value}
+        opened = await _open_case(run, asked, asked.release, policies, found, made, card)
+        card, data = opened.card, data | opened.data
     return Outcome(card=card, exit_status=EXIT[verdict], verdict=verdict, data=data)
 
 
-async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> _Made:
+async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> Made:
     world, target = run.world, run.target
     before, after = found.before, found.after
     limit = (after.read.effective_limit if after else None) or SERVER_MAX_LIMIT
@@ -160,7 +134,6 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
     if found.drilled is not None:
         reports = [report for _, report in past]
         burns = judge.burn_rates(found.drilled.report, reports, policies.gate, policies.baseline, policies.ownership)
-    digests = {artifact.name: artifact.sha256 for artifact in run.saved}
     parts = {"before": before, "after": after, "probe": found.probed, "drill": found.drilled}
     honest = GateHonest(
         target=target.name,
@@ -178,9 +151,7 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
         blocked=lacks.blocked,
         effective_limit=limit,
         failed_in_window=failed,
-        evidence={
-            key: FileRef(name=part.artifact, sha256=digests[part.artifact]) for key, part in parts.items() if part
-        },
+        evidence={key: run.ref(part.artifact) for key, part in parts.items() if part},
         history=tuple(FileRef(name=kept.name, sha256=kept.sha256) for kept, _ in past),
         policies=policies.digests,
         configuration=bound.configuration(after.snapshot) if after else "",
@@ -210,7 +181,7 @@ async def _make(run: Run, asked: Asked, policies: Policies, found: Gathered) -> 
     )
     kept = await run.keep("gate", report.to_artifact())
     playbook = await _playbook(run, judged, found)
-    return _Made(judged, report, kept, lacks, warned, last, playbook)
+    return Made(judged, report, kept, lacks, warned, last, playbook)
 
 
 async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | None:
@@ -220,7 +191,7 @@ async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | N
 
     if judged.verdict is not Verdict.FAIL:
         return None
-    if (letter := gatecard.playbook_of(judged)) is not None:
+    if (letter := checks.playbook_of(judged)) is not None:
         return letter
     looks = [look.snapshot for look in (found.before, found.after) if look is not None]
     facts = await measure.facts(
@@ -234,7 +205,7 @@ async def _playbook(run: Run, judged: GateJudgement, found: Gathered) -> str | N
 
 def _softer(asked: Asked, policies: Policies) -> tuple[str, ...]:
     """What may have made this gate easier than the runbook's; it is read before anybody approves (R42)."""
-    found = [f"judged by another {name} than Sendcat's own" for name in policies.foreign]
+    found = [*policies.foreign]
     if asked.minutes < WINDOW_MINUTES:
         found.append(f"the snapshots look back {asked.minutes} minutes, the runbook's gate {WINDOW_MINUTES}")
     return tuple(found)
@@ -273,108 +244,26 @@ async def _failed_in_window(run: Run, after: Looked | None, limit: int) -> int |
     return sum(after.snapshot.in_window(int(row.get("updatedAt", 0))) for row in rows)
 
 
-async def _open_case(run: Run, asked: Asked, policies: Policies, found: Gathered, made: _Made, card: Card) -> Case:
-    after = found.after
-    looks = {artifact.name: artifact for artifact in run.saved}
-    bound_to = bound.binding(
-        report=made.kept,
-        policies=policies,
-        deployed=bound.Deployed(
-            run.target, after.snapshot if after else None, looks.get(after.artifact) if after else None
+async def _open_case(
+    run: Run, asked: Asked, release: str, policies: Policies, found: Gathered, made: Made, card: Card
+) -> Opened:
+    return await open_case(
+        run,
+        "gate",
+        target=run.target.name,
+        subject=release,
+        commit=asked.commit,
+        verdict=made.judged.verdict,
+        binding=bound.binding(
+            report=made.kept,
+            policies=policies,
+            deployed=bound.Deployed.at(run, run.target, found.after),
+            minutes=asked.minutes,
+            limit=asked.limit,
+            args={"release": release, "commit": asked.commit, "risk": asked.risk},
         ),
-        minutes=asked.minutes,
-        limit=asked.limit,
-        args={"release": asked.release, "commit": asked.commit, "risk": asked.risk},
+        waivable=made.gaps.waivable,
+        blocked=made.gaps.blocked,
+        needs_reason=bool(made.warnings) or asked.risk == "high",
+        card=card,
     )
-    assert asked.release is not None
-    name = asked.release
-    case = await run.world.store.write(
-        lambda tx: cases.new(
-            tx,
-            kind="gate",
-            op=run.op.id,
-            target=run.target.name,
-            subject=name,
-            commit=asked.commit,
-            verdict=made.judged.verdict,
-            starter=run.op.by.account,
-            starter_person=run.who.person,
-            binding=bound_to,
-            expires_ms=tx.now_ms + MANNERS["gate"].open_ms,
-            waivable=made.gaps.waivable,
-            blocked=made.gaps.blocked,
-            needs_reason=bool(made.warnings) or asked.risk == "high",
-            card=card,
-        )
-    )
-    return case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn
-
-
-def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: Sequence[str]) -> Card:
-    every = gatecard.rows(made.judged, made.last)
-    last = made.last.honest.release if made.last is not None and made.last.honest is not None else None
-    verdict = made.judged.verdict
-    name = inert(asked.release, 60) if asked.release else "without a release"
-    commit = f" (`{asked.commit}`)" if asked.commit else ""
-    cut = made.report.honest.effective_limit if made.report.honest is not None else asked.limit
-    given = f" (the server gives {cut})" if cut < asked.limit else ""
-    about = (
-        f"*Release* {name}{commit} · risk *{asked.risk}* → *{asked.profile}*, {asked.minutes} min,"
-        f" limit {asked.limit}{given}"
-    )
-    sections = [about]
-    if made.warnings:
-        sections.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
-    if made.judged.already:
-        sections.append(f"*There before the drill:* {', '.join(made.judged.already)}")
-    lacking = [*missing, *([made.gaps.blocked] if made.gaps.blocked else [])]
-    if lacking:
-        sections.append(f"*Not known:* {inert('; '.join(lacking), 300)}")
-    owners = _owners(made)
-    if owners:
-        sections.append(f"*Owners of what is red:* {owners}")
-    letter = made.playbook
-    buttons = [Button(label="Run again", line=run.op.line, name="gate.rerun")]
-    if verdict is Verdict.FAIL:
-        line = f"playbook {letter}" if letter else "triage"
-        label = f"Open playbook {letter}" if letter else "Run triage"
-        buttons.insert(0, Button(label=label, line=line, name="playbook.open", style="primary"))
-    rule = "" if made.judged.original_rule is (verdict is Verdict.PASS) else _original(made)
-    return Card(
-        title=f"{verdict}: release gate {name}"[:120],
-        tone=verdict_tone(verdict) if verdict is not Verdict.PASS else Tone.OK,
-        context=run.context,
-        lead=rule,
-        table=gatecard.table(every, last),
-        sections=tuple(sections),
-        code="\n".join(by_hand),
-        next=_then(asked, verdict, letter),
-        buttons=tuple(buttons),
-        footer=f"took {duration(run.elapsed_s * 1000)} · `{made.kept.name}` · sha256 {made.kept.sha256[:8]}",
-        attachments=(
-            Attachment(title="Every check", text=gatecard.every_check(every)),
-            Attachment(title="Gate report", file=made.kept.name),
-        ),
-        final=True,
-    )
-
-
-def _owners(made: _Made) -> str:
-    red = [check for _, step in made.judged.steps for check in step.failed]
-    names = {check.owner.owner: check for check in red if check.owner is not None}
-    return "; ".join(f"{owner} ({check.name.replace('_', ' ')} of {check.scope})" for owner, check in names.items())
-
-
-def _original(made: _Made) -> str:
-    word = "passes" if made.judged.original_rule else "fails"
-    return f"The original rule {word} this gate; ours decides."
-
-
-def _then(asked: Asked, verdict: Verdict, letter: str | None) -> str:
-    if verdict is Verdict.FAIL:
-        return (
-            f"mitigate by playbook {letter}, then run the gate again" if letter else "triage, then run the gate again"
-        )
-    if asked.release is None:
-        return "nothing can be approved without a name: `/sendcat gate --release=NAME@COMMIT`"
-    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bot import bound
+from bot.cases import bound
 from bot.errors import Refused
 from bot.milestone import ladder
 from bot.run import Run
@@ -28,7 +28,7 @@ class Policies(bound.Policies):
 
 
 async def changed(run: Run, case: Case, *, circuits: bool) -> str | None:
-    """What of its binding has changed, as `bot.bound.changed` says it."""
+    """What of its binding has changed, as `bot.cases.bound.changed` says it."""
     return await bound.changed(run, case, Policies, circuits=circuits)
 
 

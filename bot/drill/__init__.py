@@ -1,0 +1,1 @@
+"""What every drill shares: its flags, how it is shown, and a load above the ceilings."""

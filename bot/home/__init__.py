@@ -1,0 +1,1 @@
+"""What a person finds on the Home tab (ux.md, "Home")."""
