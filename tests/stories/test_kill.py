@@ -14,7 +14,7 @@ import pytest
 
 from bot.practice.house import house_process
 from bot.store.leader import Leadership
-from tests.conftest import SLOW, until
+from tests.conftest import SLOW
 
 
 async def _serve(state_dir: Path, port: int) -> asyncio.subprocess.Process:
@@ -30,7 +30,9 @@ async def _serve(state_dir: Path, port: int) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.timeout(120)
-async def test_R28_R32_killed_in_mid_triage_the_card_says_interrupted_within_ten_seconds_of_start(tmp_path: Path) -> None:
+async def test_R28_R32_killed_in_mid_triage_the_card_says_interrupted_within_ten_seconds_of_start(
+    tmp_path: Path,
+) -> None:
     """kill -9 while the drill runs: the load ends, the next start finds the run, and the channel is told."""
     import httpx
 
@@ -116,4 +118,3 @@ async def test_R29_a_second_serve_exits_with_75_without_touching_anything(tmp_pa
         assert not (state_dir / "sendcat.db").exists()
     finally:
         leadership.release()
-
