@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from bot.errors import Broken, Unknown
+from slo.ceilings import Ceilings
 
 SCENARIOS = ("gmail_push_webhook", "whatsapp_webhook", "chat_stream_http")
 
@@ -41,15 +42,6 @@ class Environment(StrEnum):
     PRODUCTION = "production"
     STAGING = "staging"
     PRACTICE = "practice"
-
-
-class Ceilings(_Frozen):
-    """What a drill may do at most; None is no limit of ours (VERDICTS.md, "Profiles")."""
-
-    in_flight: int | None = Field(default=None, ge=1)
-    streams: int | None = Field(default=None, ge=1)
-    requests: int | None = Field(default=None, ge=1)
-    minutes: int | None = Field(default=None, ge=1)
 
 
 CEILINGS: dict[Environment, Ceilings] = {

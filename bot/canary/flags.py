@@ -15,7 +15,7 @@ from bot.errors import Refused, Unknown
 from slo.profiles import MIN_SCALE
 
 if TYPE_CHECKING:
-    from bot.sendcat.load import DrillPlan
+    from bot.sendcat.load.plan import DrillPlan
     from slo.rounds import Side
 
 VARIABLES: Mapping[str, tuple[str, ...]] = {

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 from bot.card import Card, Fact, Tone
 from bot.cases.bound import identity
 from bot.cases.opening import Opened, open_case
-from bot.config import Ceilings, Target
+from bot.config import Target
 from bot.drill.flags import CeilingArgs, DrillArgs
 from bot.errors import Refused, Unknown
 from bot.redact import inert
-from bot.sendcat.load import AboveCeiling, DrillPlan, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.plan import DrillPlan
+from bot.sendcat.load.planning import AboveCeiling, plan_drill
 from bot.store import cases
 from bot.store.cases import Case, State
 from playbooks.lines import Line, parse
+from slo.ceilings import Ceilings
 from slo.policy import Baseline, load
 from slo.profiles import MILESTONES
 from slo.scenarios import CHAT

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.config import Target
-    from bot.sendcat.load import DrillPlan
+    from bot.sendcat.load.plan import DrillPlan
 
 _FAULT = re.compile(r"[A-Fa-f](:[A-Za-z_]{1,40})?")
 

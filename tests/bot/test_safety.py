@@ -11,18 +11,21 @@ from typing import Any
 import pytest
 
 from bot.clock import SystemClock
-from bot.config import Ceilings, Config, Target
+from bot.config import Config, Target
 from bot.errors import Refused, Unreachable
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Brake, Stops
 from bot.sendcat.convex import ConvexClient
-from bot.sendcat.load import drill, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.parent import drill
+from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.snapshot import read_snapshot
 from bot.store import audit, ops
 from bot.world import Floor
 from slo import drill as judge
+from slo.ceilings import Ceilings
 from slo.policy import Baseline, Ownership, load
 from slo.verdict import Verdict
 from tests.conftest import SLOW, ask, carry_out, until

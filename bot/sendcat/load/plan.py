@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.config import Ceilings
+from slo.ceilings import Ceilings
 from slo.policy import Baseline
 from slo.pool import PoolSelector, Rotation
 from slo.profiles import Scale, StagePlan, StreamPlan
