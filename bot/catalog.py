@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from bot.authority import TABLE
 from bot.command import Args, Command
-from bot.config import Config, Target, origin_of
+from bot.config import Config
 from bot.errors import Refused, Unknown
+from bot.target import Target, origin_of
 from playbooks.lines import Line, LineError, parse
 
 AnyCommand = Command[Any]

@@ -15,7 +15,6 @@ from typing import Any, TypeVar, Unpack
 
 from pydantic import ValidationError
 
-from bot.config import Target
 from bot.errors import Broken, Refused, SendcatError
 from bot.run import Run
 from bot.sendcat.circuits import CircuitWatch
@@ -27,12 +26,12 @@ from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
+from bot.target import Ceilings, Target
 from playbooks.facts import Event, Facts, Lease, ReplayKey
 from playbooks.functions import SCOPES
 from slo import drill as drill_judge
 from slo import posture as posture_judge
 from slo import probe as probe_judge
-from slo.ceilings import Ceilings
 from slo.policy import Baseline, GatePolicy, Ownership, load
 from slo.reports import DrillReport, Probe, ProbeReport
 from slo.snapshot import Snapshot

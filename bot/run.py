@@ -9,7 +9,6 @@ from typing import Any
 from bot.authority import Who
 from bot.card import Card, Tone, when
 from bot.command import Outcome
-from bot.config import Target
 from bot.errors import Broken, Refused
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
@@ -17,6 +16,7 @@ from bot.store import artifacts, offers, ops, outbox, pauses, pins
 from bot.store.artifacts import Artifact
 from bot.store.ops import Op
 from bot.store.tx import Tx
+from bot.target import Target
 from bot.world import World
 from slo.artifacts import FileRef
 from slo.reports import artifact_name

@@ -13,7 +13,7 @@ from bot.authority import Standing
 from bot.card import Card
 from bot.clock import Clock
 from bot.command import Outcome
-from bot.config import Config, Target
+from bot.config import Config
 from bot.errors import SendcatError, Unreachable
 from bot.incidents.keeper import Keeper
 from bot.notary import Notary
@@ -22,6 +22,7 @@ from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
 from bot.store import incidents
 from bot.store.database import Store
+from bot.target import Target
 from playbooks.book import Book
 
 VERSION = "0.1.0"

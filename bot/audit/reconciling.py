@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from bot.sendcat.convex import AuditEvent
-    from bot.store.changes import Change
+    from bot.store.change import Change
 
 BEFORE_MS, AFTER_MS = 120_000, 180_000
 """How far an event of Convex may lie from our own intent to write and still be that write: clocks differ (R31)."""

@@ -19,7 +19,7 @@ from bot.redact import inert
 from bot.store import audit, audit_search, cases, changes, checkpoints, glance, grants, incidents, ops
 from bot.store.audit_search import Hit, Source, Wanted
 from bot.store.cases import Case, State
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.views import number
 from slo.retest import Answer, Compared
 

@@ -13,7 +13,7 @@ from bot.sendcat.load.credentials import drill_secrets
 from slo.authpool import PoolFacts
 
 if TYPE_CHECKING:
-    from bot.config import Target
+    from bot.target import Target
 
 MOST_BYTES = 16 << 20
 

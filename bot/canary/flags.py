@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from bot.asking import ReleaseArgs
-from bot.config import Config, Target, origin_of
+from bot.config import Config
 from bot.drill.flags import Scenarios, chosen, no_milestone
 from bot.errors import Refused, Unknown
+from bot.target import Target, origin_of
 from slo.profiles import MIN_SCALE
 
 if TYPE_CHECKING:

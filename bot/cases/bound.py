@@ -16,13 +16,14 @@ from typing import Any, ClassVar, TypeVar
 import rfc8785
 
 from bot import history, measure
-from bot.config import Config, Target
+from bot.config import Config
 from bot.errors import Broken, Refused, Unknown
 from bot.measure import Looked
 from bot.redact import inert
 from bot.run import Run
 from bot.store.artifacts import Artifact
 from bot.store.cases import Case
+from bot.target import Target
 from slo.artifacts import FileRef
 from slo.diff import diff
 from slo.errors import BadPolicy, SloError

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bot.card import Fact
     from bot.run import Run
     from bot.store.audit_search import Page
-    from bot.store.changes import Change
+    from bot.store.change import Change
 
 
 class AuditArgs(Args):

@@ -9,7 +9,7 @@ from bot.command import Args, Command, Door, Outcome
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.changes import Change
+    from bot.store.change import Change
     from bot.store.grants import Grant
 
 

@@ -13,9 +13,9 @@ from bot.errors import SendcatError
 from bot.redact import inert
 
 if TYPE_CHECKING:
-    from bot.config import Target
     from bot.run import Run
     from bot.sendcat.convex import DeploymentInfo
+    from bot.target import Target
     from bot.world import Finding
 
 _TONES = {"ok": Tone.OK, "warn": Tone.WARN, "bad": Tone.BAD, "skipped": Tone.PLAIN}

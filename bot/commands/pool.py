@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from bot.command import EXIT, Args, Command, Outcome
-from bot.config import origin_of
+from bot.target import origin_of
 
 if TYPE_CHECKING:
     from bot.authpool.maker import Wish
@@ -118,8 +118,8 @@ async def _run(run: Run, args: PoolArgs) -> Outcome:
 
 def _checked(run: Run, args: PoolArgs) -> str:
     """The password, once everything that may refuse was asked. Raises `Refused` and `Broken`."""
-    from bot.config import Environment
     from bot.errors import Broken, Refused
+    from bot.target import Environment
 
     target = run.target
     for flag, given, own in (

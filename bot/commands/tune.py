@@ -13,7 +13,7 @@ from bot.command import Args, Command, Outcome
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.changes import Change
+    from bot.store.change import Change
     from bot.tuning.draft import Draft
 
 WAITING = 5

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bot.config import Target, origin_of
 from bot.redact import inert
+from bot.target import Target, origin_of
 from slo import drill as drill_judge
 from slo import probe as probe_judge
 from slo.dashboard import FiledDrill, FiledGate, FiledProbe

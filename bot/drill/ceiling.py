@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from bot.card import Card, Fact, Tone
 from bot.cases.bound import identity
 from bot.cases.opening import Opened, open_case
-from bot.config import Target
 from bot.drill.flags import CeilingArgs, DrillArgs
 from bot.errors import Refused, Unknown
 from bot.redact import inert
@@ -24,8 +23,8 @@ from bot.sendcat.load.plan import DrillPlan
 from bot.sendcat.load.planning import AboveCeiling, plan_drill
 from bot.store import cases
 from bot.store.cases import Case, State
+from bot.target import Ceilings, Target
 from playbooks.lines import Line, parse
-from slo.ceilings import Ceilings
 from slo.policy import Baseline, load
 from slo.profiles import MILESTONES
 from slo.scenarios import CHAT

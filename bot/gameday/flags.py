@@ -14,8 +14,8 @@ from slo.profiles import profile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.config import Target
     from bot.sendcat.load.plan import DrillPlan
+    from bot.target import Target
 
 _FAULT = re.compile(r"[A-Fa-f](:[A-Za-z_]{1,40})?")
 

@@ -24,7 +24,7 @@ from bot.redact import inert
 from bot.run import card_key
 from bot.store import cases, changes, grants, ops, waiting
 from bot.store.cases import Case, State
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.store.grants import Grant
 from bot.tuning.wishes import same_human
 

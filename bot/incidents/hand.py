@@ -141,3 +141,19 @@ async def drawn(run: Run, incident: str) -> Picture:
 def here(run: Run, incident: Incident) -> bool:
     """Whether the asker sits in the incident's channel, where its cards stand already."""
     return run.op.place.channel is not None and run.op.place.channel == incident.channel
+
+
+def event(tx: Tx, run: Run, incident: str, key: str, text: str) -> None:
+    """One line of the system about the incident itself, once for each run."""
+    account = run.who.actor.account
+    incidents.add_entry(
+        tx,
+        incident,
+        "system",
+        f"{key}:{run.op.id}",
+        event_ms=tx.now_ms,
+        author=account,
+        added_by="system",
+        text=text[:300],
+        op=run.op.id,
+    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from bot.config import Config
 from bot.errors import Unknown
 from bot.redact import Masker, Scrubber, inert
+from slo.scenarios import ENDPOINTS
 
+Severity = Literal["sev1", "sev2", "sev3"]
 MAX_TEXT = 300
 _LINK = re.compile(
     r"(?:https://[A-Za-z0-9.-]{1,200}|http://(?:127\.0\.0\.1|localhost))(?::\d{1,5})?/[A-Za-z0-9._~/?#=&%:+,@-]{0,600}"
@@ -23,6 +26,15 @@ def said(text: str, masker: Masker, scrubber: Scrubber, limit: int = MAX_TEXT) -
     """What a person wrote, to be kept: without secrets, addresses masked, inert, one line."""
     text = scrubber.scrub(text[: limit * 8])
     return inert(masker.text(text), limit)
+
+
+def paths(text: str) -> tuple[str, ...]:
+    """Endpoint paths in a list such as ``/api/chat,/api/gmail/push``; raises ValueError for what is none."""
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for path in found:
+        if not path.startswith("/") or inert(path, 80) != path:
+            raise ValueError(f"endpoints are paths such as {', '.join(ENDPOINTS.values())}")
+    return found
 
 
 def is_link(text: str) -> bool:

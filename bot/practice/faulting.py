@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bot.config import Environment, Target
 from bot.errors import Refused, Unreachable
 from bot.redact import inert
+from bot.target import Environment, Target
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 WITHIN_S = 5.0

@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 import httpx
 
-from bot.config import Target
 from bot.errors import Unreachable
 from bot.sendcat import CLIENT
 from bot.sendcat.dial import Resolve, resolve
 from bot.sendcat.wire import Answer, Wire
+from bot.target import Target
 
 SIGN_IN, SIGN_UP, TOKEN = "/api/auth/sign-in/email", "/api/auth/sign-up/email", "/api/auth/convex/token"
 UNKNOWN_USER = frozenset({400, 401, 403, 404})

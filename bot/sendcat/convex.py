@@ -21,7 +21,6 @@ import httpx
 import stamina
 
 from bot.clock import Clock
-from bot.config import Target
 from bot.errors import Broken, Refused, Unknown
 from bot.redact import Masker, Scrubber
 from bot.sendcat import CLIENT
@@ -40,6 +39,7 @@ from bot.sendcat.trouble import (
     unanswered,
 )
 from bot.sendcat.wire import TIMEOUT, Answer, Wire
+from bot.target import Target
 from playbooks.functions import Function, FunctionError, function
 from playbooks.knobs import REDACTED, all_knobs
 

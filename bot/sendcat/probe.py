@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from bot.clock import Clock
-from bot.config import Target
 from bot.sendcat.brake import Brake, Halt, ended
 from bot.sendcat.site import TOTAL_S, SiteAnswer, SiteClient, SiteFailed
+from bot.target import Target
 from slo.reports import Probe, ProbeDetails, ProbeHonest, ProbeReport, iso
 
 CHAT, GMAIL, WHATSAPP = "/api/chat", "/api/gmail/push", "/api/whatsapp/webhook"

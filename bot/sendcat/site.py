@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import httpx
 
 from bot.clock import Clock
-from bot.config import Target
 from bot.sendcat.dial import Resolve, resolve
 from bot.sendcat.wire import Wire, read_raw
+from bot.target import Target
 
 CONNECT_S = 5.0
 TOTAL_S = 15.0

@@ -9,7 +9,7 @@ from typing import Any
 from bot.errors import Refused
 from bot.store import audit, ids
 from bot.store.audit import AuditRecord
-from bot.store.changes import By
+from bot.store.change import By
 from bot.store.tx import Tx
 
 

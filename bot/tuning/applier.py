@@ -14,7 +14,8 @@ import structlog
 from bot.errors import SendcatError
 from bot.redact import inert
 from bot.store import changes
-from bot.store.changes import BEFORE_WRITE, Change, Moved, State
+from bot.store.change import BEFORE_WRITE, Change, State
+from bot.store.changes import Moved
 from bot.tuning import back, forward
 from bot.tuning.failpoints import PLAIN, Seams
 from bot.tuning.hand import Hand

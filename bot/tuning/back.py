@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot import measure
 from bot.errors import SendcatError, Unreachable
 from bot.redact import inert
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.tuning.evidence import evidence
 from bot.tuning.forward import UNCLEAR_MS
 from bot.tuning.hand import Hand

@@ -6,7 +6,7 @@ import shlex
 
 from bot.card import Button, Card, Cell, Confirm, Step, Table, Tone, stop_button, when
 from bot.redact import inert
-from bot.store.changes import BEFORE_WRITE, Change, State
+from bot.store.change import BEFORE_WRITE, Change, State
 from bot.tuning.proposal import by, context, proposal_card, why
 from bot.views import number
 from playbooks.tuning import Standing, legal, line_of

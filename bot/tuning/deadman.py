@@ -6,7 +6,7 @@ from bot.card import Button, Card, Tone, when
 from bot.config import Config
 from bot.redact import inert
 from bot.store import changes, offers, ops, outbox
-from bot.store.changes import AT_WORK, Change
+from bot.store.change import AT_WORK, Change
 from bot.store.tx import Tx
 from bot.tuning.hand import channel_of
 from bot.tuning.proposal import by

@@ -12,7 +12,7 @@ from bot.measure import Looked
 from bot.run import Run
 from bot.sendcat.snapshot import SKEW_REFUSE_MS
 from bot.store import changes
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.tuning import identity
 from playbooks.capacity import capacity_notes
 from playbooks.judges.b_circuit import PRIMARY, SECONDARY

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.run import Run
 from bot.store.artifacts import Artifact
-from bot.store.changes import Change, Taken
+from bot.store.change import Change, Taken
 from slo.retest import Retest
 
 

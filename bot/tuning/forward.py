@@ -12,7 +12,7 @@ from bot.measure import Drilled, Looked
 from bot.redact import inert
 from bot.run import Run
 from bot.sendcat.snapshot import read_snapshot
-from bot.store.changes import BOT, Change, Taken
+from bot.store.change import BOT, Change, Taken
 from bot.tuning.draft import check_clock
 from bot.tuning.evidence import evidence
 from bot.tuning.hand import Hand, drifted

@@ -10,15 +10,16 @@ from typing import Any
 from bot import measure
 from bot.authority import LOCAL, TABLE, resolve
 from bot.card import Card
-from bot.config import Config, Target
+from bot.config import Config
 from bot.measure import Drilled
 from bot.redact import inert
 from bot.run import Run, card_key, put_card
 from bot.sendcat.brake import Brake
 from bot.sendcat.convex import ConvexClient
 from bot.store import changes, grants, offers, ops, outbox, pauses
-from bot.store.changes import BOT, By, Change, State
+from bot.store.change import BOT, By, Change, State
 from bot.store.tx import Tx
+from bot.target import Target
 from bot.tuning import identity
 from bot.tuning.cards import change_card
 from bot.tuning.failpoints import Seams

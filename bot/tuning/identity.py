@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from bot.config import Environment, Target
 from bot.errors import Refused, Unreachable
 from bot.sendcat.convex import ConvexClient
+from bot.target import Environment, Target
 from playbooks.tuning import rules_digest
 from slo.policy import Baseline, load
 

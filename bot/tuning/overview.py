@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.card import Card, Cell, Table, Tone, when
 from bot.redact import inert
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.store.grants import Grant
 from bot.tuning.proposal import by
 from playbooks.knobs import Knob, KnobType, Value, all_knobs, effective, parse_value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bot.card import Button, Card, Cell, Confirm, Field, Form, Table, Tone, when
 from bot.card import who as mention
 from bot.redact import inert
-from bot.store.changes import By, Change
+from bot.store.change import By, Change
 from bot.tuning.form import Wanted, change_form
 from playbooks.knobs import KnobType, knob
 from playbooks.steps import Family, Reach, rule_of

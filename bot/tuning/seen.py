@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.store.changes import Change
+from bot.store.change import Change
 
 Fate = Literal["ours", "as before", "a stranger's"]
 Classed = Literal["applied", "not applied", "partial", "changed by someone else"]

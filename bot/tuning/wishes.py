@@ -10,7 +10,7 @@ from bot.config import Config
 from bot.errors import Refused, Unknown
 from bot.redact import inert
 from bot.store import changes, grants, offers, pauses
-from bot.store.changes import BEFORE_WRITE, UNDOABLE, By, Change
+from bot.store.change import BEFORE_WRITE, BOT, UNDOABLE, By, Change
 from bot.store.grants import Grant
 from bot.store.tx import Tx
 from bot.tuning.draft import OPEN_MS, Draft
@@ -24,7 +24,7 @@ LEAST_WHY = 10
 
 def by_of(who: Who) -> By:
     """Who acts, as it is recorded."""
-    return changes.by(who.actor.account, who.actor.door.value, who.person)
+    return By.of(who.actor.account, who.actor.door.value, who.person)
 
 
 def same_human(config: Config, who: Who, other: By) -> bool:
@@ -75,7 +75,7 @@ def propose(tx: Tx, config: Config, draft: Draft, *, op: str, who: Who, target: 
 
 def expire(tx: Tx, config: Config, change: Change) -> Change:
     """Nobody approved in time."""
-    gone = changes.move(tx, change.id, "expired", by=changes.BOT, frm=("proposed",), note="Nobody approved it in time.")
+    gone = changes.move(tx, change.id, "expired", by=BOT, frm=("proposed",), note="Nobody approved it in time.")
     close_offers(tx, gone)
     draw(tx, config, gone)
     return gone

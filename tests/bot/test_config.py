@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import CEILINGS, Environment, load, origin_of
+from bot.config import load
 from bot.errors import Broken, Unknown
+from bot.target import CEILINGS, Environment, origin_of
 
 GOOD = """\
 default_target = "production"

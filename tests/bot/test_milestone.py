@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bot.config import Environment
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store.artifacts import holds_secrets
+from bot.target import Environment
 from slo.artifacts import MilestoneReport
 from tests.bot.milestone_kit import SMALL, TRY, write_policy
 from tests.conftest import carry_out, config_for, until

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from bot.authpool.entries import ends_ms
-from bot.config import Config, Environment
+from bot.config import Config
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
+from bot.target import Environment
 from tests.conftest import carry_out, until
 
 SIGN_IN, SIGN_UP, TOKEN = "/api/auth/sign-in/email", "/api/auth/sign-up/email", "/api/auth/convex/token"

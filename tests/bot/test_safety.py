@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.clock import SystemClock
-from bot.config import Config, Target
+from bot.config import Config
 from bot.errors import Refused, Unreachable
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
@@ -23,9 +23,9 @@ from bot.sendcat.load.parent import drill
 from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.snapshot import read_snapshot
 from bot.store import audit, ops
+from bot.target import Ceilings, Target
 from bot.world import Floor
 from slo import drill as judge
-from slo.ceilings import Ceilings
 from slo.policy import Baseline, Ownership, load
 from slo.verdict import Verdict
 from tests.conftest import SLOW, ask, carry_out, until

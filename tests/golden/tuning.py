@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from bot.store.changes import By, Change, State, Taken
+from bot.store.change import By, Change, State, Taken
 from bot.tuning.cards import change_card
 from playbooks.tuning import Step
 from slo.retest import Answer, Compared, Retest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Environment
+from bot.target import Environment
 from slo.reports import DrillReport
 from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bot.config import Environment
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
 from bot.store import gameday as rows
 from bot.store import woven
+from bot.target import Environment
 from slo.artifacts import GameDayReport
 from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 

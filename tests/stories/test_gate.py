@@ -13,7 +13,7 @@ from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import audit, cases
 from bot.store.cases import State
-from slo.ceilings import Ceilings
+from bot.target import Ceilings
 from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 
 RELEASE = "2026.11.23-2"

@@ -21,6 +21,7 @@ from bot.redact import inert
 from bot.slack import home as tab
 from bot.slack.lint import lint_view
 from bot.store import cases, changes, ops
+from bot.store.change import By
 from bot.store.tx import Tx
 from playbooks.tuning import ChangeSet, Step
 from slo.verdict import Verdict
@@ -118,7 +119,7 @@ def _change(tx: Tx) -> None:
     step = Step("TOOL_QUEUE_MAX_JOBS", stored="24", before=24, text="28", after=28, day_ago=24, rule="20 % a step")
     changes.propose(
         tx, ChangeSet((step,), why="full"), op=op.id,
-        by=changes.by(by.account, "slack", "oncall"), target="practice", deployment="practice", policy="a" * 64,
+        by=By.of(by.account, "slack", "oncall"), target="practice", deployment="practice", policy="a" * 64,
         expires_ms=tx.now_ms + HOUR_MS,
     )  # fmt: skip
 

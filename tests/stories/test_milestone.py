@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.config import Environment
 from bot.store import audit, cases, ops
 from bot.store.cases import Case, State
+from bot.target import Environment
 from slo.artifacts import MilestoneReport
 from slo.verdict import Verdict
 from tests.bot.milestone_kit import TRY, write_policy

@@ -10,7 +10,7 @@ from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
 from bot.slack.door import SlackDoor
 from bot.store import changes
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.tuning.failpoints import PLAIN, Seams
 from tests.conftest import Stage, until
 

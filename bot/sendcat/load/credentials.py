@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bot.config import PoolUser, Target
 from bot.errors import Broken
 from bot.sendcat.load.plan import ChatUser, DrillSecrets
+from bot.target import PoolUser, Target
 
 MAX_POOL_BYTES = 16 << 20
 

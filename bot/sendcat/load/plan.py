@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from slo.ceilings import Ceilings
+from bot.target import Ceilings
 from slo.policy import Baseline
 from slo.pool import PoolSelector, Rotation
 from slo.profiles import Scale, StagePlan, StreamPlan

@@ -7,12 +7,11 @@ import resource
 from collections.abc import Iterable
 from typing import TypedDict
 
-from bot.config import Target
 from bot.errors import Refused, Unknown
 from bot.sendcat.load.credentials import drill_secrets, what_to_set
 from bot.sendcat.load.plan import DrillPlan, DrillSecrets, Mode, ScenarioPlan
 from bot.sendcat.load.share import MOST_PROCESSES
-from slo.ceilings import Ceilings
+from bot.target import Ceilings, Target
 from slo.errors import SloError
 from slo.errors import Unknown as UnknownName
 from slo.original import limits

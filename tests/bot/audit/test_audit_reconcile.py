@@ -14,7 +14,7 @@ from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
 from bot.sendcat.convex import AuditEvent
 from bot.store import audit, changes
-from bot.store.changes import By
+from bot.store.change import BOT, By
 from bot.store.tx import Tx
 from playbooks.tuning import ChangeSet, Step
 from tests.conftest import carry_out
@@ -60,11 +60,11 @@ async def ours(bot: Bot, sendcat: PracticeSendcat, before: str | None, after: st
             expires_ms=tx.now_ms + 1,
         )  # fmt: skip
         changes.move(tx, made.id, "approved", by=by, approver=by, approved_ms=tx.now_ms)
-        changes.move(tx, made.id, "taken", by=changes.BOT)
-        changes.move(tx, made.id, "intent", by=changes.BOT, sent_ms=tx.now_ms)
+        changes.move(tx, made.id, "taken", by=BOT)
+        changes.move(tx, made.id, "intent", by=BOT, sent_ms=tx.now_ms)
         for state in ("written", "confirmed", "settling", "retested", "kept"):
             more = {"due_ms": tx.now_ms} if state == "settling" else {}
-            changes.move(tx, made.id, state, by=changes.BOT, **more)  # type: ignore[arg-type]
+            changes.move(tx, made.id, state, by=BOT, **more)  # type: ignore[arg-type]
 
     await bot.world.store.write(write)
     sendcat.deployment.environment.set(WEB, after)

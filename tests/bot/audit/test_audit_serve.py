@@ -20,7 +20,7 @@ from bot.config import Config
 from bot.errors import Refused
 from bot.main import Bot
 from bot.store import changes, grants, offers, ops, shelf
-from bot.store.changes import By
+from bot.store.change import BOT, By
 from bot.store.tx import Tx
 from bot.terminal.socket import ask_leader
 from playbooks.tuning import ChangeSet, Step
@@ -52,12 +52,12 @@ def tune(tx: Tx, before: int, after: int, *ends: str) -> str:
         expires_ms=tx.now_ms + 1,
     )
     changes.move(tx, made.id, "approved", by=BEN, approver=BEN, approved_ms=tx.now_ms)
-    changes.move(tx, made.id, "taken", by=changes.BOT)
-    changes.move(tx, made.id, "intent", by=changes.BOT, sent_ms=tx.now_ms)
+    changes.move(tx, made.id, "taken", by=BOT)
+    changes.move(tx, made.id, "intent", by=BOT, sent_ms=tx.now_ms)
     for state in ends:
         more: dict[str, Any] = {"due_ms": tx.now_ms} if state == "settling" else {}
-        more |= {"undo_by": changes.BOT, "undo_why": "WORSE"} if state == "undoing" else {}
-        changes.move(tx, made.id, state, by=changes.BOT, **more)  # type: ignore[arg-type]
+        more |= {"undo_by": BOT, "undo_why": "WORSE"} if state == "undoing" else {}
+        changes.move(tx, made.id, state, by=BOT, **more)  # type: ignore[arg-type]
     return made.id
 
 

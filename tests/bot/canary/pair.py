@@ -20,7 +20,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bot.config import Environment, Target
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.sendcat.clock import STEPPED_START_MS, PracticeClock
 from bot.sendcat.load.bodies import builder
@@ -28,6 +27,7 @@ from bot.sendcat.load.plan import ChatUser, DrillSecrets
 from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.load.report import run_of
 from bot.sendcat.load.stream import ChatStream
+from bot.target import Environment, Target
 from slo import canary
 from slo.canary import Seen
 from slo.policy import Baseline, CanaryPolicy, Ownership, load

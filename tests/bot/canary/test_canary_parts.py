@@ -16,10 +16,11 @@ from bot.canary import evidence, shown
 from bot.canary.again import again
 from bot.canary.flags import CanaryArgs, pair
 from bot.commands import catalog
-from bot.config import Config, Target
+from bot.config import Config
 from bot.errors import Refused, Unknown
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.sendcat.conduct import CONDUCTS
+from bot.target import Target
 from bot.terminal.variables import with_variables
 from slo import canary
 from slo.artifacts import CanaryReport

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from bot.card import Tone
-from bot.config import Environment, Target
 from bot.dashboard import files
 from bot.dashboard.charts import Series, Wanted, draw
 from bot.dashboard.page import page
@@ -17,6 +16,7 @@ from bot.dashboard.shown import errors
 from bot.dashboard.wanted import of_endpoint
 from bot.main import Bot
 from bot.redact import inert
+from bot.target import Environment, Target
 from slo.dashboard import Dashboard, FiledDrill, Point, Trend, build
 from slo.policy import Baseline, GatePolicy, Ownership, load
 from slo.reports import DrillReport

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from bot.clock import SystemClock
-from bot.config import Target
 from bot.redact import Masker, Scrubber
 from bot.sendcat.convex import ConvexClient
+from bot.target import Target
 from tests.bot.sendcat.wild import Handler, Wild
 
 KEY = "prod:practice|0123456789abcdefSECRETKEY"

@@ -18,7 +18,7 @@ from bot.sendcat.brake import Brake, Limits
 from bot.sendcat.load.measured import Measured, Window
 from bot.sendcat.load.plan import DrillProgress
 from bot.sendcat.load.share import Share
-from slo.ceilings import Ceilings
+from bot.target import Ceilings
 from slo.profiles import StreamPlan
 from slo.scenarios import CHAT
 from slo.verdict import Verdict

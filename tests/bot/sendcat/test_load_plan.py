@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from bot.config import Target
 from bot.errors import Broken, Refused, Unknown
 from bot.sendcat.load.bodies import builder
 from bot.sendcat.load.credentials import drill_secrets
 from bot.sendcat.load.plan import DrillPlan, DrillSecrets
 from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.load.stream import ChatStream
-from slo.ceilings import Ceilings
+from bot.target import Ceilings, Target
 from slo.profiles import Scale
 from tests.bot.sendcat.conftest import CHAT_TOKEN, GMAIL_TOKEN, WHATSAPP_SECRET, make_target
 

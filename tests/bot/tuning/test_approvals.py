@@ -19,7 +19,7 @@ from bot.errors import SendcatError
 from bot.measure import Looked
 from bot.practice.house import Deployment, RunFile, practice_config
 from bot.store import audit, changes, connection, epochs, migrations, ops, pauses
-from bot.store.changes import BOT
+from bot.store.change import BOT
 from bot.store.pauses import Pause
 from bot.store.tx import Tx
 from bot.tuning import wishes

@@ -9,7 +9,7 @@ import pytest
 
 from bot.card import Card, Tone
 from bot.slack.blocks import render
-from bot.store.changes import BOT, MOVES, By, Change, Taken
+from bot.store.change import BOT, MOVES, By, Change, Taken
 from bot.tuning.cards import change_card
 from playbooks.tuning import Standing, propose
 from playbooks.wishes import parse_wishes

@@ -21,7 +21,7 @@ from bot.measure import Drilled
 from bot.practice.sendcat import PracticeSendcat
 from bot.run import Run
 from bot.store import audit, changes
-from bot.store.changes import Change
+from bot.store.change import Change
 from bot.tuning.failpoints import PLAIN, Seams
 from slo.reports import DrillReport
 from tests.stories.tuning_stage import JumpClock

@@ -19,7 +19,7 @@ from bot.measure import Drilled
 from bot.practice.house import running_config
 from bot.run import Run
 from bot.store import audit, changes, ops
-from bot.store.changes import Change
+from bot.store.change import CLOSED, Change
 from bot.tuning.cards import change_card
 from bot.tuning.failpoints import QUIET, Seams
 from tests.stories.tuning_stage import JumpClock
@@ -96,7 +96,7 @@ async def _live(state_dir: Path, out: Path, failpoint: str, worse: bool) -> None
     found = (await bot.world.store.read(changes.recent))[0]
     if found.state == "proposed":
         await bench.approve(found.id)
-    change = await bench.reaches(*changes.CLOSED, "unknown", within_s=30)
+    change = await bench.reaches(*CLOSED, "unknown", within_s=30)
     rows = await bot.world.store.read(lambda conn: audit.rows(conn, 0, 10_000))
     result: dict[str, Any] = {
         "state": change.state,
