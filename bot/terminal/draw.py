@@ -102,12 +102,8 @@ def render(card: Card, draw: Names) -> RenderableType:
         for at, column in enumerate(card.table.columns):
             table.add_column(column, no_wrap=at == 0, overflow="fold")
         for row in card.table.rows:
-            table.add_row(
-                *(
-                    Text(f"{resolve(cell.text, draw)} {SYMBOL[cell.tone]}".rstrip(), style=_STYLE[cell.tone])
-                    for cell in row
-                )
-            )
+            texts = ((f"{resolve(cell.text, draw)} {SYMBOL[cell.tone]}".rstrip(), _STYLE[cell.tone]) for cell in row)
+            table.add_row(*(Text(text, style=style) for text, style in texts))
         parts += [Text(""), table]
     for section in card.sections:
         parts += [Text(""), spans(section, draw)]
@@ -140,7 +136,7 @@ def plain(card: Card, draw: Names, width: int = 110) -> str:
     """The card as lines without colour."""
     console = Console(width=width, no_color=True, highlight=False, force_terminal=False, legacy_windows=False)
     with console.capture() as captured:
-        console.print(render(card, draw))
+        console.print(render(card, draw), crop=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
