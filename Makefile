@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FAULT ?= F
+# Test folders lie in memory where there is a GB of it: processes are killed in tests, machines are not.
+MEMORY = $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 1000000 { print "/dev/shm" }')
 
 .PHONY: demo test pytest prove bench lint format manifest docs clean
 
@@ -13,7 +15,7 @@ test: $(VENV)/ready ## lint, types, import rules, tests
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/ready
-	@$(BIN)/pytest -n 3 --dist=loadgroup -m "not prove"
+	@$(if $(MEMORY),TMPDIR=$(MEMORY)) $(BIN)/pytest -n 4 --dist=loadgroup -m "not prove"
 
 prove: $(VENV)/ready ## the long proofs: kill loops, fuzzing, soak
 	@$(BIN)/pytest -n 2 -m prove --timeout=1800

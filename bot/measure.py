@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from bot.errors import Broken, Refused, SendcatError
 from bot.run import Run
-from bot.sendcat import load as engine
 from bot.sendcat.circuits import CircuitWatch
-from bot.sendcat.load import DrillOptions, DrillPlan, DrillProgress, DrillSecrets
+from bot.sendcat.load import credentials, parent, planning
+from bot.sendcat.load.plan import DrillPlan, DrillProgress, DrillSecrets
+from bot.sendcat.load.planning import DrillOptions
 from bot.sendcat.mask import Mask
 from bot.sendcat.probe import probe as send_probes
 from bot.sendcat.snapshot import SnapshotRead, read_snapshot
@@ -111,7 +112,7 @@ async def drill(
     assert floor is not None
     async with floor.hold(run.target.site_url, run.op.id, quick=not prepared.beyond_quick, waiting=waiting):
         async with CircuitWatch(run.convex, run.brake, run.world.clock) as circuits:
-            report = await engine.drill(
+            report = await parent.drill(
                 prepared, secrets, brake=run.brake, on_progress=on_progress, clock=run.world.clock
             )
         report = circuits.noted(report)
@@ -129,11 +130,11 @@ def plan(
     approved: Approved | None = None,
     **options: Unpack[DrillOptions],
 ) -> tuple[DrillPlan, DrillSecrets]:
-    """What a drill of this target would do, and what its requests carry; raises as `bot.sendcat.load.plan_drill`."""
+    """What a drill of this target would do, and what its requests carry; raises as `planning.plan_drill`."""
     target: Target = run.target
-    secrets = engine.drill_secrets(target, pool_file)
+    secrets = credentials.drill_secrets(target, pool_file)
     run.world.scrubber.learn_all(secrets.values())
-    made = engine.plan_drill(
+    made = planning.plan_drill(
         target,
         profile,
         scenarios,

@@ -98,7 +98,8 @@ class Report:
         fresh = self.records - self.anchored
         if not self.anchored:
             return f"NOT ANCHORED: {self.records} records hold together, but no anchor vouches for them."
-        late = f" {fresh} newer ones hold together and are not yet anchored." if fresh else ""
+        newer = "newer one holds together and is" if fresh == 1 else "newer ones hold together and are"
+        late = f" {fresh} {newer} not yet anchored." if fresh else ""
         reach = f"{self.anchored} of {self.records} records, up to the anchor of {_utc(self.anchored_ms)}"
         return f"VERIFIED: {reach}.{late}"
 

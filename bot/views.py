@@ -20,7 +20,7 @@ from slo.verdict import Check, Judgement, Unit, Verdict
 
 if TYPE_CHECKING:
     from bot.course import Course
-    from bot.sendcat.load import DrillProgress
+    from bot.sendcat.load.plan import DrillProgress
     from playbooks.book import Book
     from playbooks.diagnosis import Diagnosis
     from playbooks.signals import Reading

@@ -63,7 +63,8 @@ def gaps(made: Judgement, control: Seen, candidate: Seen, required: Sequence[str
             waivable.append(scenario)
         elif check.name in ("control_drill", "candidate_drill"):
             side = control if check.name == "control_drill" else candidate
-            if not _only_not_run(side.drill, required):
+            # Without a drill the reason says so already.
+            if side.drill is not None and not _only_not_run(side.drill, required):
                 blocked.append(_why(check))
         else:
             blocked.append(_why(check))

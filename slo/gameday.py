@@ -141,16 +141,24 @@ def _of_step(name: str, made: Judgement, ownership: Ownership) -> list[Finding]:
     for item in made.failed:
         by_scope.setdefault(item.scope, []).append(item)
     found = [
-        Finding(f"{name}: {', '.join(item.name for item in red)} of {scope}", red[0].owner or ownership.defaults)
+        Finding(f"{name}: {', '.join(map(_figure, red))} of {scope}", red[0].owner or ownership.defaults)
         for scope, red in by_scope.items()
     ]
     if made.verdict is Verdict.FAIL and not found:
         found.append(Finding(f"{name}: {made.reason}", ownership.defaults))
     if made.verdict is Verdict.INCOMPLETE:
         first = made.undecided[0] if made.undecided else None
-        why = made.reason or (f"{first.name} of {first.scope}: {first.reason}" if first else "not run")
+        why = made.reason or (f"{_figure(first)} of {first.scope}: {first.reason}" if first else "not run")
         found.append(Finding(f"{name} decided nothing: {why}", (first and first.owner) or ownership.defaults, False))
     return found
+
+
+def _figure(item: Check) -> str:
+    """``p95 latency 1678 ms``: a check in words, always with the same unit, so that two days tell it alike."""
+    name = item.name.replace("_", " ")
+    if item.value is None or item.unit == "count":
+        return name
+    return f"{name} {item.value:.0f} ms" if item.unit == "ms" else f"{name} {item.value * 100:.1f} %"
 
 
 # The original's rule

@@ -260,7 +260,7 @@ def card(story: Story, figures: tuple[tuple[Fact, ...], tuple[Fact, ...]] | None
     """The story on one card. ``figures`` are those of the snapshots before and after, where both can be read."""
     size = story.anchored.size if story.anchored else 0
     shown = story.hits[-LINES:]
-    lines = [telling.line(hit, fresh=hit.seq > size) for hit in shown]
+    lines = [telling.line(hit, fresh=hit.seq > size, of=story.id) for hit in shown]
     left = len(story.hits) - len(shown)
     if left:
         lines.insert(0, f"… {left} earlier: /sendcat {story.again}")
@@ -283,8 +283,8 @@ def _vouched(story: Story) -> str:
         return ""
     if not story.fresh:
         assert story.anchored is not None
-        return f"all {len(story.hits)} records are anchored"
-    return f"{story.fresh} of {len(story.hits)} records not yet anchored"
+        return f"all {len(story.hits)} records are anchored" if len(story.hits) > 1 else "its record is anchored"
+    return f"{story.fresh} of {len(story.hits)} record{'' if len(story.hits) == 1 else 's'} not yet anchored"
 
 
 def _evidence(change: Change | None) -> str:
@@ -296,7 +296,7 @@ def _evidence(change: Change | None) -> str:
 
 
 def _figures(change: Change, figures: tuple[tuple[Fact, ...], tuple[Fact, ...]] | None) -> Table | None:
-    """Both columns: what the retest compared, then how the two snapshots stood."""
+    """Both columns: what the retest compared, then what of the two snapshots differs."""
     lines = change.retest.lines if change.retest else ()
     moved = [line for line in lines if line.answer is not Answer.SAME]
     rows = [_row(line) for line in [*moved, *(line for line in lines if line.answer is Answer.SAME)][:CHECKS]]
@@ -304,6 +304,7 @@ def _figures(change: Change, figures: tuple[tuple[Fact, ...], tuple[Fact, ...]] 
         rows += [
             (Cell(text=one.label), Cell(text=one.value), Cell(text=two.value), Cell(text="–"))
             for one, two in zip(*figures, strict=False)
+            if one.value != two.value
         ][: 10 - len(rows)]
     return Table(columns=("Figure", "Before", "After", "Says"), rows=tuple(rows)) if rows else None
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bot.store.audit_search import Hit
 
 _ACCOUNT = re.compile(r"(?:slack:[A-Z0-9]{2,30}|os:[A-Za-z0-9_.-]{1,60})")
+_ACTION = re.compile(r"[a-z]{1,30}(?:\.(?:decide|approve|reconcile|verify|export))?")
+"""Actions of our own, written as they are: nothing after the dot is the end of an address."""
 _TONES = {
     "FAIL": Tone.BAD,
     "WORSE": Tone.BAD,
@@ -38,10 +40,15 @@ def tone(hit: Hit) -> Tone:
     return _TONES.get(hit.outcome, Tone.REFUSED if hit.phase == "refusal" else Tone.PLAIN)
 
 
-def what(hit: Hit, limit: int = 120) -> str:
-    """``tune.approve c-41 KNOB 24 → 28: approved``; the words of the trail, made harmless."""
-    parts = [inert(hit.action, 40)]
-    if hit.object and hit.object != hit.action:
+def what(hit: Hit, limit: int = 120, *, of: str = "") -> str:
+    """``tune.approve c-41 KNOB 24 → 28: approved``; the words of the trail, made harmless.
+
+    ``of`` is the thing whose story is told: what the record was about is left out when it was that.
+    """
+    parts = [hit.action if _ACTION.fullmatch(hit.action) else inert(hit.action, 40)]
+    if hit.object.startswith(f"{hit.action} "):
+        parts = []  # a line that was typed names its command itself
+    if hit.object and hit.object != hit.action and hit.object.partition(" ")[0] != of:
         parts.append(inert(hit.object, limit))
     ended = inert(hit.outcome, 40) or _PHASES.get(hit.phase, "")
     line = " ".join(parts)
@@ -50,13 +57,14 @@ def what(hit: Hit, limit: int = 120) -> str:
     return f"{line}: {ended}" if ended else line
 
 
-def line(hit: Hit, *, number: bool = True, fresh: bool = False) -> str:
-    """A record in one line; ``fresh`` marks one that no anchor vouches for yet."""
-    place = f" on {inert(hit.target, 30)}" if hit.target else ""
+def line(hit: Hit, *, number: bool = True, fresh: bool = False, of: str = "") -> str:
+    """A record in one line; ``fresh`` marks one that no anchor vouches for yet, ``of`` is as in `what`."""
+    about = bool(of) and hit.object.partition(" ")[0] == of
+    place = f" on {inert(hit.target, 30)}" if hit.target and not about else ""
     why = f" · “{inert(hit.why, 100)}”" if hit.why else ""
     mark = " · not yet anchored" if fresh else ""
     start = f"*{hit.seq}*  " if number else "• "
-    return f"{start}{when(hit.at_ms)} {by(hit.actor)} · {what(hit)}{place}{why}{mark}"
+    return f"{start}{when(hit.at_ms)} {by(hit.actor)} · {what(hit, of=of)}{place}{why}{mark}"
 
 
 def data(hit: Hit, anchored: int) -> dict[str, object]:

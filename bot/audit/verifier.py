@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from bot.errors import Broken
 from bot.redact import inert
 from bot.store import backups, checkpoints, signing
 
+_TO_THE_MINUTE = re.compile(r"(\d\d:\d\d):\d\d")
+"""Seconds of a time of day say nothing here, and look like an emoji between two colons."""
 WITHIN_S = 600
 """Ten million records take about a minute."""
 
@@ -123,10 +126,14 @@ def card(checked: Checked, about: str) -> Card:
     if checked.status != 1:
         facts.append(Fact(label="Not yet anchored", value=str(checked.fresh)))
     facts.append(Fact(label="Anchors", value=str(checked.anchors)))
+    # The title is the answer; up to when it holds, and what is newer, follows.
+    title, comma, rest = checked.sentence.removesuffix(".").partition(", up to ")
+    rest = inert(_TO_THE_MINUTE.sub(r"\1", rest), 200)
+    reach = f" Up to {rest}." if comma else ""
     return Card(
-        title=inert(checked.sentence.removesuffix("."), 140),
+        title=inert(title, 140).replace("꞉", ":"),
         tone=_TONES.get(checked.status, Tone.UNKNOWN),
-        lead=about,
+        lead=f"{about}{reach}",
         facts=tuple(facts),
         sections=tuple(sections),
         next=then.get(checked.status, ""),

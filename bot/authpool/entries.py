@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import Broken, SendcatError
-from bot.sendcat.load import drill_secrets
+from bot.sendcat.load.credentials import drill_secrets
 from slo.authpool import PoolFacts
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bot.authpool.pools import Listed, enough_for
-from bot.card import Button, Card, Cell, Fact, Table, Tone, when
+from bot.card import Button, Card, Cell, Confirm, Fact, Table, Tone, when
+from bot.dashboard.files import shown
 from bot.redact import inert
 from bot.views import duration
 from slo.authpool import PoolFacts, coverage
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from bot.authpool.maker import Made, Wish
     from bot.run import Run
 
-SHOWN = 5
+SHOWN, NAMED = 5, 3
 OWN = " (the target's own)"
 
 
 def tokens_text(facts: PoolFacts, now_ms: int, max_age_ms: int) -> str:
-    """``all hold, the first one until 14:00``; what has ended or does not say comes first."""
+    """``hold until 14:00``, the end of the first one; what has ended or does not say comes first."""
     over, silent, first = facts.ended(now_ms), facts.silent(), facts.first_end_ms()
     parts = [f"{over} ended"] if over else []
     if silent:
@@ -31,7 +32,7 @@ def tokens_text(facts: PoolFacts, now_ms: int, max_age_ms: int) -> str:
         parts.append(f"{silent} do not say when they end{', and the file is old' if old else ''}")
     if not over and first is not None:
         soon = first <= now_ms + max_age_ms // 2
-        parts.append(f"{'the first ends soon, ' if soon else 'they hold until '}{when(first)}")
+        parts.append(f"{'the first ends soon, ' if soon else 'hold until '}{when(first)}")
     return "; ".join(parts) or "none"
 
 
@@ -43,18 +44,13 @@ def made_card(run: Run, wish: Wish, made: Made, facts: PoolFacts | None) -> Card
     title = f"DONE: pool of {total} users" if whole else f"{word}: {total} of {wish.count} users"
     now_ms, sections = run.world.clock.now_ms(), []
     if made.failed:
-        lines = [f"• {label}: {inert(why, 140)}" for label, why in list(made.failed.items())[:SHOWN]]
-        more = len(made.failed) - SHOWN
-        sections.append("\n".join(["*Not made*", *lines, *([f"• and {more} more"] if more > 0 else [])]))
+        sections.append("\n".join(["*Not made*", *_failures(made.failed)]))
     if made.unclear:
         sections.append(f"{made.unclear} threads may have been made all the same; nobody uses them (R26).")
     fit = enough_for(facts.size - facts.ended(now_ms)) if facts is not None else ()
-    facts_shown = [
-        Fact(label="Kept", value=str(made.kept)),
-        Fact(label="Signed in", value=str(made.renewed)),
-        Fact(label="Signed up", value=str(made.signed_up)),
-        Fact(label="Enough for", value=", ".join(fit) or "no milestone"),
-    ]
+    counts = (("Kept", made.kept), ("Signed in", made.renewed), ("Signed up", made.signed_up))
+    facts_shown = [Fact(label=label, value=str(count)) for label, count in counts if count]
+    facts_shown.append(Fact(label="Enough for", value=", ".join(fit) or "no milestone"))
     max_age_ms = run.world.book.thresholds.h.pool_max_age_ms
     if facts is not None:
         facts_shown.append(Fact(label="Tokens", value=tokens_text(facts, now_ms, max_age_ms)))
@@ -75,61 +71,100 @@ def made_card(run: Run, wish: Wish, made: Made, facts: PoolFacts | None) -> Card
             f"`--chat-auth-pool-file={wish.name}`, or chat_pool_file under [target.{run.target.name}]"
             if whole
             else "the same line again: users that are there are kept"
+            if total
+            else "mend that, then the same line again"
         ),
         buttons=tuple(buttons),
-        footer=f"`{wish.name}` (0600, live credentials: it is never sent) · took {duration(run.elapsed_s * 1000)}",
+        footer=(f"`{wish.name}` (0600, live credentials: it is never sent)" if total else "no file was written")
+        + f" · took {duration(run.elapsed_s * 1000)}",
         final=True,
     )
+
+
+def _failures(failed: Mapping[str, str]) -> list[str]:
+    """Users by the reason they share: ``u45, u46, u47 and 3 more: sign-up: HTTP 429``."""
+    by_reason: dict[str, list[str]] = {}
+    for label, why in failed.items():
+        by_reason.setdefault(why, []).append(label)
+    lines = []
+    for why, labels in list(by_reason.items())[:SHOWN]:
+        more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+        lines.append(f"• {', '.join(labels[:NAMED])}{more}: {inert(why, 140)}")
+    left = len(by_reason) - SHOWN
+    return [*lines, *([f"• and {left} more reasons"] if left > 0 else [])]
 
 
 def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
     """Every pool of a target with its size, age, tokens and for what it is enough."""
     now_ms, max_age_ms = run.world.clock.now_ms(), run.world.book.thresholds.h.pool_max_age_ms
-    pools = list(listed)
-    rows, sections, good = [], [], False
+    pools, target = list(listed), run.target.name
+    rows: list[tuple[Cell, ...]] = []
+    sections: list[str] = []
+    enough: dict[str, None] = {}
     for each in pools:
+        name = f"{shown(each.name)}{'' if each.made else OWN}"
         if isinstance(each.facts, str):
-            rows.append((Cell(text=each.name), Cell(text="not usable", tone=Tone.BAD), *[Cell(text="–")] * 3))
-            sections.append(f"`{each.name}`: {inert(each.facts, 200)}")
+            rows.append((Cell(text=name), Cell(text="not usable", tone=Tone.BAD), *[Cell(text="–")] * 3))
+            sections.append(inert(each.facts, 200))
             continue
         facts = each.facts
         age, fresh = facts.age_ms(now_ms), facts.fresh(now_ms, 0, max_age_ms)
         fit = enough_for(fresh)
-        good = good or bool(fit)
+        enough |= dict.fromkeys(fit)
         rows.append(
             (
-                Cell(text=each.name),
+                Cell(text=name),
                 Cell(text=f"{fresh} of {facts.size}", tone=Tone.OK if fresh == facts.size else Tone.WARN),
-                Cell(text="–" if age is None else f"{age / 60_000:.0f} min"),
+                Cell(text="–" if age is None else _age(age)),
                 Cell(text=tokens_text(facts, now_ms, max_age_ms)),
                 Cell(text=", ".join(fit) or "none"),
             )
         )
-        sections.append(f"`{each.name}`{'' if each.made else OWN}: {_rotations(facts, requests)}")
-    target = run.target.name
-    title = (
-        f"{len(pools)} chat auth pool{'' if len(pools) == 1 else 's'} of {target}" if pools else f"No pool of {target}"
-    )
+        if fit and (few := _rotations(facts, requests)):
+            sections.append(f"`{shown(each.name)}`: {few}")
+    count = f"{len(pools)} pool{'' if len(pools) == 1 else 's'}"
+    fit_for = f"ENOUGH for {', '.join(enough)}" if enough else "NOT ENOUGH for any milestone"
     return Card(
-        title=title,
-        tone=Tone.OK if good else Tone.WARN,
+        title=f"{fit_for}: {count} of {target}" if pools else f"No pool of {target}",
+        tone=Tone.OK if enough else Tone.WARN,
         context=run.context,
         table=Table(columns=("Pool", "Users that hold", "Age", "Tokens", "Enough for"), rows=tuple(rows))
         if rows
         else None,
         sections=tuple(sections[:SHOWN]),
-        next="" if good else f"`/sendcat pool --count=20 --target={target}` makes one, or renews it",
+        next="" if enough else f"`/sendcat pool --count=20 --target={target}` makes one, or renews it",
+        buttons=() if enough else (_make(target),),
         final=True,
     )
 
 
+def _make(target: str) -> Button:
+    return Button(
+        label="Make a pool of 20…",
+        line=f"pool --count=20 --target={target}",
+        name="pool.make",
+        style="primary",
+        confirm=Confirm(
+            title=f"Make 20 users on {target}?",
+            text=f"Accounts that are not there are made in the app of {target}, each with a thread.",
+            yes="Make them",
+        ),
+    )
+
+
+def _age(ms: int) -> str:
+    minutes = ms // 60_000
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} d"
+
+
 def _rotations(facts: PoolFacts, requests: int) -> str:
-    """How many users each rotation brings in over so many chats: ``stride 7 reaches 5 of 35``."""
+    """How many users a rotation brings in over so many chats, where one leaves some out: ``stride reaches 5``."""
     parts = []
     for mode in ROTATIONS:
-        share = coverage(PoolSelector(facts.size, mode, seed="m1_1k-seed"), requests)
-        parts.append(f"{mode} {round(share * facts.size)}")
-    return f"of {facts.size} users, {requests:,} chats bring in: {', '.join(parts)}"
+        reached = round(coverage(PoolSelector(facts.size, mode, seed="m1_1k-seed"), requests) * facts.size)
+        if reached < facts.size:
+            parts.append(f"{mode} {reached}")
+    return f"of {facts.size} users, {requests:,} chats bring in only: {', '.join(parts)}" if parts else ""
 
 
 def data_of(facts: PoolFacts | str, now_ms: int) -> dict[str, Any]:

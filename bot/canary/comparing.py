@@ -18,7 +18,8 @@ from bot.course import Course
 from bot.errors import SendcatError
 from bot.redact import inert
 from bot.sendcat.brake import Halt, Why
-from bot.sendcat.load import DrillOptions, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.planning import DrillOptions, plan_drill
 from bot.views import follow, verdict_tone
 from slo.canary import blocks_for
 from slo.profiles import Scale

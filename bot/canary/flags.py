@@ -16,7 +16,7 @@ from bot.target import Target, origin_of
 from slo.profiles import MIN_SCALE
 
 if TYPE_CHECKING:
-    from bot.sendcat.load import DrillPlan
+    from bot.sendcat.load.plan import DrillPlan
     from slo.rounds import Side
 
 VARIABLES: Mapping[str, tuple[str, ...]] = {

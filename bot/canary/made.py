@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +55,26 @@ class Made:
         return self.report.honest
 
 
-async def conclude(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found: Gathered) -> Outcome:
+async def in_children(
+    control: DrillReport, candidate: DrillReport, baseline: Baseline
+) -> tuple[CanaryStatistics, bytes | str]:
+    """Statistics and picture, at the same time in two children; the picture may be a sentence why there is none."""
+    data = await asyncio.to_thread(evidence.picture, control, candidate, baseline)
+    if data is None:
+        return await evidence.statistics(control, candidate), ""
+    statistics, drawn = await asyncio.gather(evidence.statistics(control, candidate), pictures.render(data))
+    return statistics, drawn
+
+
+Beside = Callable[[DrillReport, DrillReport, Baseline], Awaitable[tuple[CanaryStatistics, bytes | str]]]
+"""What makes the evidence that stands beside the verdict and decides nothing; both sides were drilled."""
+
+
+async def conclude(
+    run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found: Gathered, *, beside: Beside = in_children
+) -> Outcome:
     """Judge, keep ``canary-check-<stamp>.json``, and open the case; a canary that was stopped opens none."""
-    made = await make(run, args, pair, policies, found)
+    made = await make(run, args, pair, policies, found, beside=beside)
     verdict = made.judged.verdict
     card = shown.card(run, args, pair, found, made)
     data: dict[str, Any] = {
@@ -77,7 +94,9 @@ async def conclude(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, f
     return Outcome(card=opened.card, exit_status=EXIT[verdict], verdict=verdict, data=data | opened.data)
 
 
-async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found: Gathered) -> Made:
+async def make(
+    run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found: Gathered, *, beside: Beside = in_children
+) -> Made:
     """The judgement and its artifact; what was measured is kept whatever it says."""
     policy = with_overrides(policies.of(CanaryPolicy), args.overrides)
     baseline, ownership = policies.of(Baseline), policies.of(Ownership)
@@ -95,7 +114,10 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
         *policies.foreign,
         *warnings(made, policy, control, candidate),
     )
-    statistics, drawn = await _evidence(control.drill, candidate.drill, baseline)
+    statistics: CanaryStatistics | None = None
+    drawn: bytes | str = ""
+    if control.drill is not None and candidate.drill is not None:
+        statistics, drawn = await beside(control.drill, candidate.drill, baseline)
     honest = CanaryHonest.of(
         made,
         target=pair.candidate.name,
@@ -137,19 +159,6 @@ async def make(run: Run, args: CanaryArgs, pair: Pair, policies: Policies, found
     statistics_left_out = statistics.left_out if statistics is not None else ""
     left_out = "; ".join(part for part in (statistics_left_out, no_picture) if part)
     return Made(made, seen, written, kept, compared, lacks, warned, picture, left_out)
-
-
-async def _evidence(
-    control: DrillReport | None, candidate: DrillReport | None, baseline: Baseline
-) -> tuple[CanaryStatistics | None, bytes | str]:
-    """Statistics and picture, at the same time in two children; the picture may be a sentence why there is none."""
-    if control is None or candidate is None:
-        return None, ""
-    data = await asyncio.to_thread(evidence.picture, control, candidate, baseline)
-    if data is None:
-        return await evidence.statistics(control, candidate), ""
-    statistics, drawn = await asyncio.gather(evidence.statistics(control, candidate), pictures.render(data))
-    return statistics, drawn
 
 
 async def _sides(

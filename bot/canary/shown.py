@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bot.card import Attachment, Button, Card, Cell, Table, Tone
 from bot.redact import inert
 from bot.views import duration, number, red_owners, verdict_tone
-from slo.canary import SEEN_SHARE, Delta
+from slo.canary import SEEN_SHARE, SEEN_SURELY, Delta
 from slo.compare import CanaryStatistics, Interval
+from slo.drill import SCENARIO_RAN
 from slo.promotion import NEAR
 from slo.scenarios import CHAT, GMAIL, WHATSAPP
-from slo.verdict import Verdict
+from slo.verdict import Check, Verdict
 
 if TYPE_CHECKING:
     from bot.canary.comparing import Gathered
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bot.run import Run
 
 ROWS = 10
+MOST_TOLD = 3
+"""Figures that are told in words above the table."""
 SHORT = {GMAIL: "gmail", WHATSAPP: "whatsapp", CHAT: "chat"}
 _ALWAYS = frozenset({"p95", "5xx", "streams done"})
 """Shown on every card, also when all is well."""
@@ -51,7 +54,7 @@ def card(run: Run, args: CanaryArgs, pair: Pair, found: Gathered, made: Made) ->
         table=table(made.deltas) if made.deltas else None,
         sections=lines,
         code="\n".join(found.by_hand),
-        next=_then(verdict, made),
+        next=_then(found, verdict, made),
         buttons=_buttons(run, verdict),
         footer=" · ".join(part for part in footer if part),
         attachments=(
@@ -65,47 +68,110 @@ def card(run: Run, args: CanaryArgs, pair: Pair, found: Gathered, made: Made) ->
 
 
 def _lead(found: Gathered, made: Made) -> str:
+    """Why: the figures that decide, or what is missing; and the original's word where it differs."""
     verdict = made.judged.verdict
+    if found.stopped and found.halted is not None:
+        done = f"{len(found.rounds)} of {len(found.planned)} rounds ran"
+        return f"{inert(found.halted.detail, 200)}; {done}, and nothing is decided by them."
     said = []
-    if found.halted is not None:
-        said.append(inert(found.halted.detail, 200))
-    elif made.judged.reason:
-        said.append(inert(made.judged.reason, 200))
+    if verdict is Verdict.FAIL:
+        said.append(_red(found, made))
+    elif verdict is Verdict.INCOMPLETE:
+        said += [
+            f"{SHORT.get(name, name)} did not run on both sides{_why_not(name, made)}." for name in made.gaps.waivable
+        ]
+    elif made.deltas:
+        said.append(_holds(made.deltas))
     if made.judged.original_rule is not (verdict is Verdict.PASS):
         word = "passes" if made.judged.original_rule else "fails"
         said.append(f"The original rule {word} this canary; ours decides.")
-    return " · ".join(said)
+    return " ".join(part for part in said if part)
+
+
+def _why_not(scenario: str, made: Made) -> str:
+    """What the drills say of a scenario that they left out."""
+    drills = [seen.drill for seen in made.seen.values() if seen.drill is not None and seen.drill.honest is not None]
+    ours = [drill.honest.scenario(scenario) for drill in drills if drill.honest is not None]
+    why = next((inert(item.reason, 140) for item in ours if item is not None and item.reason), "")
+    return f": {why.removesuffix('.')}" if why else ""
+
+
+def _red(found: Gathered, made: Made) -> str:
+    """``chat p95 12.8 s, limit 4723 ms; gmail 5xx 3.2 % (+3.2 points, limit +2 points); 4 more.``"""
+    repeats = _repeats(made.deltas)
+    red = [delta for delta in made.deltas if delta.verdict is Verdict.FAIL and not repeats(delta)]
+    told = [_told(delta) for delta in red[:MOST_TOLD]]
+    if len(red) > len(told):
+        told.append(f"{len(red) - len(told)} more")
+    if not told:
+        own = [check for check in made.judged.failed if check.name in ("candidate_probe", "candidate_drill")]
+        told = [_side(check) for check in own]
+    if found.halted is not None:
+        told.insert(0, inert(found.halted.detail, 200))
+    return f"{'; '.join(told)}." if told else ""
+
+
+def _told(delta: Delta) -> str:
+    value = f"{label(delta)} {number(delta.candidate, delta.unit)}"
+    if delta.unit == "ms":
+        return f"{value}, limit {number(delta.limit, 'ms')}"
+    return f"{value} ({change(delta)}, limit {limit(delta)})"
+
+
+def _holds(deltas: Sequence[Delta]) -> str:
+    """How many comparisons hold, and which one has the least room left."""
+    timed = [delta for delta in deltas if delta.unit == "ms" and delta.limit and delta.candidate is not None]
+    held = f"All {len(deltas)} comparisons hold"
+    if not timed:
+        return f"{held}."
+    least = max(timed, key=lambda delta: (delta.candidate or 0) / (delta.limit or 1))
+    return f"{held}; least room: {label(least)} {number(least.candidate, 'ms')} of {number(least.limit, 'ms')}."
+
+
+def _side(check: Check) -> str:
+    """A probe or drill of one side in words: ``candidate probe: chat_requires_auth of /api/chat``."""
+    return f"{check.name.replace('_', ' ')}: {inert(check.reason, 140).replace('_', ' ')}"
 
 
 def _lines(args: CanaryArgs, pair: Pair, found: Gathered, made: Made) -> Iterator[str]:
-    about = f"*Control* {pair.control.name} · *candidate* {pair.candidate.name}"
+    verdict = made.judged.verdict
+    about = f"*control* {pair.control.name}, *candidate* {pair.candidate.name}"
     if args.name:
-        about += f" · *release* {inert(args.name, 80)}" + (f" (`{args.commit}`)" if args.commit else "")
+        about = f"*release* {inert(args.name, 80)}" + (f" (`{args.commit}`)" if args.commit else "") + f" · {about}"
     yield f"{about} · *{args.profile}*, {len(found.rounds)} of {len(found.planned)} rounds in turns"
     if made.warnings:
         yield "⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:5])
-    lacking = [*found.not_done, *([made.gaps.blocked] if made.gaps.blocked else [])]
-    if lacking:
-        yield f"*Not known:* {inert('; '.join(dict.fromkeys(lacking)), 600)}"
-    sides = [check for check in made.judged.checks if check.name.endswith(("_probe", "_drill"))]
-    red = [check for check in sides if check.verdict is not Verdict.PASS and check.value is not None]
-    if red:
-        told = (f"{check.name.replace('_', ' ')}: {inert(check.reason, 140)}" for check in red)
-        yield "*By themselves:* " + "; ".join(told)
+    if found.not_done and not found.stopped:
+        yield f"*Not done:* {inert('; '.join(dict.fromkeys(found.not_done)), 600)}"
+    own = [_side(check) for check in made.judged.checks if _untold(check, made)]
+    if own:
+        yield f"*By themselves:* {'; '.join(own)}"
     owners = red_owners(made.judged)
-    if owners:
-        yield f"*Owners of what is red:* {'; '.join(owners[:4])}"
+    if owners and verdict is Verdict.FAIL:
+        yield f"*Owners:* {'; '.join(owner.partition(' (')[0] for owner in owners[:4])}"
     short = brief(made.honest.statistics)
     if short:
         yield f"*As evidence:* {short}"
     power = made.honest.power
-    if power is not None:
-        yield f"*Sees:* {SEEN_SHARE:.0%} broken chats would be seen in {power:.0%} of such canaries"
+    if power is not None and verdict is Verdict.PASS and power < SEEN_SURELY:
+        share = f"{SEEN_SHARE * 100:g} %"
+        yield f"*Few chats:* {share} broken ones would be noticed in {power * 100:.0f} % of such canaries"
 
 
-def _then(verdict: Verdict, made: Made) -> str:
+def _untold(check: Check, made: Made) -> bool:
+    """Whether a side's own probe or drill says what no line of the comparison says."""
+    if check.verdict is Verdict.PASS or check.value is None or not check.name.endswith(("_probe", "_drill")):
+        return False
+    if SCENARIO_RAN in check.reason and made.gaps.waivable:
+        return False
+    return check.name != "candidate_drill" or not any(delta.verdict is Verdict.FAIL for delta in made.deltas)
+
+
+def _then(found: Gathered, verdict: Verdict, made: Made) -> str:
+    if found.stopped:
+        return "run it again; a stopped run is never gone on with (R18)"
     if verdict is Verdict.FAIL:
-        return "hold or roll back the candidate's traffic, inspect the deltas in the thread, tune, then run it again"
+        return "inspect the deltas in the thread, tune, and run it again"
     if verdict is Verdict.INCOMPLETE and not made.gaps.waivable:
         return "mend what is not known, then run it again"
     return ""
@@ -125,13 +191,28 @@ def table(deltas: Sequence[Delta]) -> Table:
             return 0 if delta.verdict is Verdict.FAIL else 1
         return 2 if is_near(delta) else 3 if delta.metric in _ALWAYS else 4
 
-    chosen = sorted((delta for delta in deltas if weight(delta) < 4), key=weight)[:ROWS]
+    repeats = _repeats(deltas)
+    ordered = sorted(deltas, key=lambda delta: (weight(delta), repeats(delta)))
+    chosen = [delta for delta in ordered if weight(delta) < 4][:ROWS]
     left = len(deltas) - len(chosen)
     return Table(
         columns=("Check", "Control", "Candidate", "Difference", "Limit"),
         rows=tuple(_cells(delta) for delta in chosen),
         caption=f"{left} more in the thread" if left else "",
     )
+
+
+def _repeats(deltas: Sequence[Delta]) -> Callable[[Delta], bool]:
+    """Whether a delta only says once more what its scenario's 5xx, which are no 2xx and often not allowed, say."""
+    risen = {delta.scenario: delta.difference for delta in deltas if delta.metric == "5xx" and delta.difference}
+
+    def repeats(delta: Delta) -> bool:
+        rise = risen.get(delta.scenario)
+        if rise is None or delta.difference is None or delta.metric not in ("unknown", "2xx"):
+            return False
+        return abs(abs(delta.difference) - rise) < 0.001
+
+    return repeats
 
 
 def is_near(delta: Delta) -> bool:
@@ -204,21 +285,19 @@ def delta_lines(deltas: Sequence[Delta]) -> tuple[str, ...]:
 
 
 def brief(statistics: CanaryStatistics | None) -> str:
-    """One clause for each scenario: the ratio of the p95 and the shift, with their 95% intervals."""
+    """The p95's ratio with its interval, and what is no chance: ``p95 gmail × 1.02 (0.97 to 1.08)``."""
     if statistics is None:
         return ""
-    parts = []
+    ratios, sure = [], []
     for item in statistics.scenarios:
-        said = []
+        name = SHORT[item.scenario]
         if item.p95_ratio is not None:
-            said.append(f"p95 × {_range(item.p95_ratio, '{:.2f}')}")
-        if item.latency is not None:
-            said.append(f"shift {_range(item.latency.shift_ms, '{:+.1f}')} ms")
-        sure = [rate for rate in item.rates if rate.sure and rate.difference.value > 0]
-        said += [f"more {rate.metric} for sure" for rate in sure[:2]]
-        if said:
-            parts.append(f"{SHORT[item.scenario]} {', '.join(said)}")
-    return "; ".join(parts)
+            ratios.append(f"{name} × {_range(item.p95_ratio, '{:.2f}')}")
+        worse = [rate.metric for rate in item.rates if rate.sure and rate.difference.value > 0]
+        sure += [f"{name} {metric}" for metric in worse[:2]]
+    said = [f"p95 {', '.join(ratios)}"] if ratios else []
+    said += [f"more, and not by chance: {', '.join(sure)}"] if sure else []
+    return "; ".join(said)
 
 
 def _range(interval: Interval, form: str) -> str:

@@ -46,7 +46,7 @@ def decided(case: Case, now_ms: int, *, checking: str | None = None) -> Card:
     # One primary button on a card (ux.md, rule 4): the decision's, when there is one.
     others = (b.model_copy(update={"style": None}) if primary and b.style == "primary" else b for b in base.buttons)
     buttons = (*own, *others)
-    following = _needs(case, state) or base.next
+    following = _needs(case, state) or "; then ".join(part for part in (_no_first(case, state), base.next) if part)
     if checking is not None:
         lines.insert(0, f"{who(checking)} decides: one fresh look at the deployment first.")
         buttons, following = (), ""
@@ -114,6 +114,14 @@ def _needs(case: Case, state: State) -> str:
         f"{wanted}needs 1 release manager, not {who(case.starter)} (started it): "
         f"`/sendcat {manner.command} {manner.yes} {case.id}`"
     )
+
+
+def _no_first(case: Case, state: State) -> str:
+    """Where a no is more than words (a canary is rolled back), it comes before whatever is done next."""
+    manner = MANNERS[case.kind]
+    if state is not State.BLOCKED or not manner.no_when_blocked or case.verdict is not Verdict.FAIL:
+        return ""
+    return f"hold the traffic of {case.subject} or roll it back: `/sendcat {manner.command} {manner.no} {case.id}`"
 
 
 def _marks(case: Case, state: State) -> str:

@@ -67,12 +67,12 @@ async def _export(run: Run, args: ExportArgs) -> Outcome:
     await run.world.store.write(lambda tx: artifacts.register(tx, made))
     if copy is not None:
         await _copied(config.artifact_dir / made.name, copy)
-    how = "python -m bot.verify FILE --anchors=anchors.txt --key=audit.pub" if args.format == "jsonl" else ""
+    how = f"python -m bot.verify {made.name} --anchors=anchors.txt --key=audit.pub" if args.format == "jsonl" else ""
     card = Card(
         title=f"Audit trail exported as {args.format.upper() if args.format == 'csv' else 'JSON lines'}",
         tone=Tone.OK,
         context=run.context,
-        lead=f"`{made.name}`, {made.size / 1e6:.1f} MB" + (f", and a copy at {copy}." if copy else "."),
+        lead=f"`{made.name}`, {_size(made.size)}" + (f", and a copy at {copy}." if copy else "."),
         code=how,
         footer=f"sha256 `{made.sha256[:16]}`"
         + ("" if how else " · text cells that look like formulas begin with an apostrophe"),
@@ -80,6 +80,10 @@ async def _export(run: Run, args: ExportArgs) -> Outcome:
     )
     path = copy or config.artifact_dir / made.name
     return done(card, file=made.name, path=str(path), sha256=made.sha256, bytes=made.size)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def _free(run: Run, name: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.card import Card, Tone
+from bot.card import Button, Card, Tone
 from bot.command import Args, Command, Door, Offline, Outcome
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ async def _verify(run: Run, args: VerifyArgs) -> Outcome:
     about = f"The backup `{backup.name}`." if backup else "A copy of the trail as it is now."
     if anchors is not None:
         about += " Judged by the anchors that were handed in."
-    card = verifier.card(checked, about).model_copy(update={"context": run.context})
+    buttons = _after(checked.first_bad, now=backup is None) if checked.status == 1 else ()
+    card = verifier.card(checked, about).model_copy(update={"context": run.context, "buttons": buttons})
     data = {
         "status": checked.status,
         "sentence": checked.sentence,
@@ -46,6 +47,17 @@ async def _verify(run: Run, args: VerifyArgs) -> Outcome:
         "notes": list(checked.notes),
     }
     return Outcome(card=card, exit_status=checked.status, data=data)
+
+
+def _after(first_bad: int | None, *, now: bool) -> tuple[Button, ...]:
+    """What is looked at next when something was changed: the record, and the newest backup; both only read."""
+    found = []
+    if first_bad is not None and now:
+        found.append(Button(label=f"Show record {first_bad}", line=f"audit show {first_bad}", name="audit.story"))
+    backup = Button(
+        label="Verify the newest backup", line="audit verify --backup=newest", name="audit.verify", style="primary"
+    )
+    return (backup, *found) if now else ()
 
 
 def _file(run: Run, name: str) -> Path:
@@ -93,6 +105,7 @@ async def _backup(run: Run, args: BackupArgs) -> Outcome:
     card = Card(
         title=f"Backup made: {made.records} records",
         tone=Tone.OK,
+        context=run.context,
         lead=f"`{made.name}`, {made.size / 1e6:.1f} MB, looked at and whole. An anchor vouches for what it holds.",
         sections=(f"Older ones removed: {', '.join(gone)}.",) if gone else (),
         next="carry it off this host, with anchors.txt, audit.pub, audit.key and masking.key",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.card import Attachment, Card, Cell, Table, Tone, when
+from bot.card import Attachment, Button, Card, Cell, Field, Form, Table, Tone, when
 from bot.command import Args, Command, Outcome
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def _reconcile(run: Run, args: ReconcileArgs) -> Outcome:
     intents = await _intents(run, name, {event.knob for event in events if event.knob is not None})
     strangers = reconciling.foreign(events, intents)
 
-    def write(tx: Tx) -> tuple[dict[str, Outside], tuple[str, ...], dict[str, Own]]:
+    def write(tx: Tx) -> tuple[dict[str, Outside], tuple[str, ...], dict[str, Own], bool]:
         mine = reconciling.own(reversed(changes.recent(tx.db, name, limit=1_000)))
         busy = {knob for knob, one in mine.items() if one.at_ms >= began_ms or not one.sure}
         last = _seen(settings.get(tx.db, _key(name)))
@@ -56,7 +56,8 @@ async def _reconcile(run: Run, args: ReconcileArgs) -> Outcome:
         for knob in sorted(passing):
             text = stored.get(knob)
             audit.append(tx, _fact(run, knob, text, text, strangers))
-        if args.accept and args.accept in outside:
+        accepted = args.accept in outside
+        if accepted:
             gone = outside.pop(args.accept)
             audit.append(tx, _accepted(run, args, gone))
         kept = {k: v for k, v in stored.items() if k not in busy}
@@ -64,12 +65,15 @@ async def _reconcile(run: Run, args: ReconcileArgs) -> Outcome:
         newest = max((event.at_ms for event in events), default=last.events_ms if last else 0)
         look = reconciling.Seen(at_ms=began_ms, stored=kept, outside=outside, events_ms=newest)
         settings.put(tx, _key(name), look.model_dump(mode="json"))
-        return outside, tuple(sorted({*told, *passing})), mine
+        return outside, tuple(sorted({*told, *passing})), mine, accepted
 
     if args.accept:
         _known(args.accept)
-    outside, new, mine = await run.world.store.write(write)
+    outside, new, mine, accepted = await run.world.store.write(write)
     card = _card(run, outside, new, seen, strangers, unread, mine, len(stored))
+    if args.accept:
+        word = "is accepted as it is, on the record" if accepted else "was not changed outside: nothing was accepted"
+        card = card.model_copy(update={"lead": f"`{args.accept}` {word}. {card.lead}".strip()})
     data = {
         "target": name,
         "outside": reconciling.data(outside),
@@ -214,7 +218,7 @@ def _card(
     count = len(outside)
     title = f"{count} knob{'' if count == 1 else 's'} changed outside the bot" if count else "Every knob is as recorded"
     if not count and seen is None:
-        title = f"First look: {stored} stored knobs noted"
+        title = f"First look: {stored} stored knob{'' if stored == 1 else 's'} noted"
     lines = []
     if events:
         told = [f"{e.knob} {when(e.at_ms)} by a {inert(e.actor, 30)} ({inert(e.action, 60)})" for e in events[-5:]]
@@ -224,21 +228,18 @@ def _card(
     doubtful = sorted({one.change for one in mine.values() if not one.sure})
     if doubtful:
         lines.append(f"Left out, since it is at work or unclear: {', '.join(doubtful)}.")
-    first = next(iter(sorted(outside)), "")
-    was = outside[first].was if first else None
-    mend = (
-        f"who may mend it: a responder proposes `/sendcat tune {first} {said(was)}` and another person approves"
-        if was is not None
-        else f"who may mend it: whoever holds the deploy key, by `npx convex env remove {first}`"
-    )
+    known = f"{len(new)} of them {'is' if len(new) == 1 else 'are'} new, and on the record now." if new else ""
+    names = [row[0].text for row in rows]
+    first = next((knob for knob in names if outside[knob].was is not None), next(iter(names), ""))
     return Card(
         title=title,
         tone=Tone.BAD if count else Tone.OK,
         context=run.context,
-        lead=f"{len(new)} of this is new and on the record now." if new else "",
+        lead=known,
         table=Table(columns=("Knob", "Record says", "Is now", "Known"), rows=rows[:ROWS]) if rows else None,
         sections=tuple(lines),
-        next=f"{mend}; or, if it is right: /sendcat audit reconcile --accept={first} --why=…" if count else "",
+        next=_mend(first, outside[first]) if first else "",
+        buttons=_buttons(run, first, outside[first] if first else None),
         footer="only listed knobs are ever read; nothing was changed",
         attachments=(
             (Attachment(title="All of them", text="\n".join(" ".join(cell.text for cell in row) for row in rows)),)
@@ -247,6 +248,42 @@ def _card(
         ),
         final=True,
     )
+
+
+def _mend(knob: str, one: Outside) -> str:
+    """How the newest one is put right, either way."""
+    if one.was is not None:
+        back = f"`/sendcat tune {knob} {_plain(one.was)}`, which another person approves"
+    else:
+        back = f"whoever holds the deploy key runs `npx convex env remove {knob}`"
+    return f"put {knob} back: {back}; or accept it as it is"
+
+
+def _plain(text: str) -> str:
+    from bot.redact import inert
+
+    return inert(text, 40)
+
+
+def _buttons(run: Run, knob: str, one: Outside | None) -> tuple[Button, ...]:
+    """For the newest one: put it back, or accept it with a reason."""
+    again = Button(label="Look again", line=f"audit reconcile --target={run.target.name}", name="audit.reconcile")
+    if one is None:
+        return (again,)
+    buttons = []
+    if one.was is not None and one.was.isalnum():
+        line = f"tune {knob} {one.was} --target={run.target.name}"
+        buttons.append(Button(label=f"Propose {one.was} again"[:75], line=line, name="tuning.propose", style="primary"))
+    why = Form(
+        title="Accept a value",
+        fields=(Field(flag="why", label="Why is it right as it is?", kind="long"),),
+        submit="Accept",
+        text=f"`{knob}` was changed outside the bot.",
+        note="It stands on the record with your reason, and is not shown any more.",
+    )
+    line = f"audit reconcile --accept={knob} --target={run.target.name}"
+    buttons.append(Button(label=f"Accept {knob}…"[:75], line=line, name="audit.accept", form=why))
+    return (*buttons, again)
 
 
 COMMANDS = (

@@ -67,6 +67,7 @@ async def _last_look(run: Run, case: Case) -> str | None:
 
 async def _status(run: Run, args: StatusArgs) -> Outcome:
     """Exit 0 only for a promotion that still holds: both deployments are looked at once more."""
+    from dataclasses import replace
     from functools import partial
 
     from bot.canary import policies
@@ -93,7 +94,9 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     )
     case = answer.case
     if answer.exit_status or case is None or case.answer is None:
-        return said(run, answer, f"run the canary: /sendcat canary --candidate={candidate.name}")
+        made = said(run, answer, f"run the canary: /sendcat canary --candidate={candidate.name}")
+        title = f"{made.card.title}: {candidate.name} beside {control.name}"[:140]
+        return replace(made, card=made.card.model_copy(update={"title": title}))
     decision = case.answer
     card = Card(
         title=f"PROMOTED: {candidate.name} beside {control.name}",

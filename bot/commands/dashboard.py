@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
-from bot.card import Button, Card, Tone
 from bot.command import Args, Command, Outcome
 
 if TYPE_CHECKING:
@@ -39,23 +38,7 @@ async def _run(run: Run, args: DashboardArgs) -> Outcome:
     from bot.dashboard.made import HTML, JSON, MARKDOWN, make
 
     made = await make(run, max_reports=args.max_reports)
-    runs = len(made.board.drills) + len(made.board.probes) + len(made.board.gates)
-    left_out = shown.left_out(made)
     folder = run.world.config.artifact_dir
-    card = Card(
-        title=f"Dashboard of {run.target.name}: {runs} report{'' if runs == 1 else 's'}",
-        tone=Tone.PLAIN,
-        context=run.context,
-        lead="" if runs else "There is no report of this target yet.",
-        facts=shown.facts(made),
-        table=shown.table(made) if runs else None,
-        sections=(left_out,) if left_out else (),
-        next="" if runs else "`/sendcat drill --quick=true`",
-        buttons=(Button(label="Draw again", line=run.op.line, name="dashboard.rerun"),),
-        footer=" · ".join(part for part in (f"saved as `{JSON}`, `{MARKDOWN}`, `{HTML}`", made.left_out) if part),
-        attachments=shown.attachments(made),
-        final=True,
-    )
     data = {
         "json": str(folder / JSON),
         "markdown": str(folder / MARKDOWN),
@@ -64,7 +47,7 @@ async def _run(run: Run, args: DashboardArgs) -> Outcome:
         "unreadable": list(made.report.honest["unreadable"]) if made.report.honest else [],
         "report": made.report.to_artifact(),
     }
-    return Outcome(card=card, exit_status=0, data=data)
+    return Outcome(card=shown.card(run, made), exit_status=0, data=data)
 
 
 COMMAND = Command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.card import Attachment, Card, Tone
 from bot.catalog import nearest
-from bot.command import Args, Command, Outcome
+from bot.command import Args, Command, Door, Outcome
 from bot.errors import Refused, Unknown
 from playbooks.functions import FUNCTIONS, FunctionError, function
 from playbooks.sampling import sampled
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bot.run import Run
     from playbooks.book import Book
 
-SHOWN_LINES = 24
+SHOWN_LINES = 16
 
 
 class InspectArgs(Args):
@@ -29,7 +29,10 @@ class InspectArgs(Args):
 def _listing() -> Outcome:
     lines = [f"`{f.name}`  {f.summary} · takes {f.takes}" for f in FUNCTIONS.values() if f.reads]
     card = Card(
-        title="Convex reads", sections=("\n".join(lines),), next="/sendcat inspect <function> '{...}'", final=True
+        title=f"{len(lines)} Convex reads",
+        sections=("\n".join(lines),),
+        next="/sendcat inspect <function> '{...}'",
+        final=True,
     )
     return Outcome(card=card, exit_status=0, data={"functions": [f.name for f in FUNCTIONS.values() if f.reads]})
 
@@ -75,15 +78,17 @@ async def _run(run: Run, args: InspectArgs) -> Outcome:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     lines = text.splitlines()
     rest: tuple[Attachment, ...] = ()
-    if len(lines) > SHOWN_LINES:
+    shown = text
+    if len(lines) > SHOWN_LINES and run.op.by.door is not Door.TERMINAL:  # which has no thread, and room for all of it
         rest = (Attachment(title=found.name, text=text),)
+        shown = "\n".join([*lines[:SHOWN_LINES], "… the rest is in the thread"])
     left_out = sampled(found.name, checked, value)
     card = Card(
         title=f"{found.name}: {_size(value)}{', sampled' if left_out else ''}",
         tone=Tone.WARN if left_out else Tone.OK,
         context=run.context,
         lead=f"{found.summary}. Sampled: {left_out}." if left_out else found.summary,
-        code="\n".join(lines[:SHOWN_LINES]) + ("\n… the rest is in the thread" if rest else ""),
+        code=shown,
         footer=f"`npx convex run {found.name} '{json.dumps(checked, separators=(',', ':'))}'` · customer data masked",
         attachments=rest,
         final=True,

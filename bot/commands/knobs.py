@@ -29,7 +29,9 @@ async def _run(run: Run, args: KnobsArgs) -> Outcome:
     if args.family is not None and args.family not in families:
         near = difflib.get_close_matches(args.family.lower().replace("-", "_"), families, n=1, cutoff=0.4)
         then = f"/sendcat knobs {near[0]}" if near else "/sendcat knobs"
-        raise Unknown(f"There is no family {args.family[:40]!r}. Families: {', '.join(families)}.", then=then)
+        raise Unknown(
+            f"There is no family {args.family[:40]!r}.", rule=f"the families are {', '.join(families)}", then=then
+        )
     stored = await run.convex.environment()
     read = await read_snapshot(run.convex, run.world.masker, run.world.clock)
     day_ago = await moved_since_yesterday(run)

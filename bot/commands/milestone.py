@@ -94,7 +94,8 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     if answer.exit_status or answer.case is None:
         of = f" --release={args.release}" if args.release else ""
         made = said(run, answer, f"/sendcat milestone-gate --milestone={args.milestone}{of}")
-        card = made.card.model_copy(update={"sections": (ladder.words(rungs),)})
+        title = f"{made.card.title}: milestone {name} on {run.target.name}"[:140]
+        card = made.card.model_copy(update={"title": title, "sections": (ladder.words(rungs),)})
         return replace(made, card=card, data=made.data | more)
     card = Card(
         title=f"APPROVED: milestone {name} on {run.target.name}",

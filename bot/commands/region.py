@@ -18,7 +18,7 @@ from bot.command import EXIT, Args, Command, Outcome
 from bot.config import Config
 
 if TYPE_CHECKING:
-    from bot.region.made import Look
+    from bot.region.made import Gathered, Look
     from bot.run import Run
     from bot.store.cases import Case
     from slo.policy import RegionPolicy
@@ -61,15 +61,22 @@ async def _run(run: Run, args: RegionArgs) -> Outcome:
 
     from bot.command import Door
     from bot.region import made, sources
-    from bot.region.card import card as draw
-    from slo.verdict import Verdict
 
     local = run.op.by.door is Door.TERMINAL
     policy, path = await asyncio.to_thread(sources.policy, run.world.config, args.policy, anywhere=local)
     policy = sources.with_lookback(policy, args.lookback_reports)
     look, missing, by_hand = await _look(run, args, policy, anywhere=local)
     drills = await sources.drills(run, policy.load_pressure.lookback_reports)
-    found = made.Gathered(args.expected_peak_streams, policy, path, drills, look, missing, by_hand)
+    return await conclude(run, made.Gathered(args.expected_peak_streams, policy, path, drills, look, missing, by_hand))
+
+
+async def conclude(run: Run, found: Gathered) -> Outcome:
+    """What was gathered, judged, kept and drawn; what is TRIGGERED becomes a case for a release manager."""
+    from bot.region import made
+    from bot.region.card import card as draw
+    from slo.verdict import Verdict
+
+    drills = found.drills
     result = await made.judge_and_keep(run, found)
     card, verdict = draw(run, found, result), result.verdict
     data: dict[str, Any] = {

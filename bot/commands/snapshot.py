@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from bot.card import Attachment, Card, Cell, Table, Tone
+from bot.card import Attachment, Button, Card, Cell, Table, Tone
 from bot.command import EXIT, Args, Command, Outcome
 from bot.redact import inert
+from slo.verdict import Verdict
 
 if TYPE_CHECKING:
     from bot.run import Run
+    from slo.snapshot import Snapshot
+    from slo.verdict import Judgement
+
+MOMENT_MS = 1_000_000_000_000
+"""From here on a whole number of a snapshot is a moment (ms UTC), not a count: the year 2001."""
 
 
 class SnapshotArgs(Args):
@@ -25,7 +32,7 @@ class SnapshotArgs(Args):
 
 async def _run(run: Run, args: SnapshotArgs) -> Outcome:
     from bot import measure
-    from bot.views import checks_table, posture_facts, verdict_tone
+    from bot.views import posture_facts, verdict_tone
     from slo.diff import diff
 
     before = await measure.last_snapshot(run) if args.diff else None
@@ -33,10 +40,10 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
     judgement, snapshot = looked.judgement, looked.snapshot
     sections = [note for note in (looked.read.note, looked.read.skew_warning) if note]
     sections += [f"{part.section} is truncated: {part.bias}." for part in snapshot.truncated_sections()]
-    table: Table | None = checks_table(judgement)
+    table: Table | None = _checks(judgement)
     data: dict[str, Any] = {"verdict": judgement.verdict.value, "artifact": looked.artifact}
     data["snapshot"] = looked.read.raw
-    lead = judgement.reason
+    lead = _why(judgement, snapshot)
     attachments: tuple[Attachment, ...] = (Attachment(title="Snapshot, masked", file=looked.artifact),)
     if args.diff:
         if before is None:
@@ -44,11 +51,10 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
         else:
             name, earlier = before
             deltas = diff(earlier, snapshot)
-            rows = tuple(
-                (Cell(text=d.path), Cell(text=inert(d.before, 60)), Cell(text=inert(d.after, 60))) for d in deltas
-            )
+            rows = tuple((Cell(text=d.path), Cell(text=_value(d.before)), Cell(text=_value(d.after))) for d in deltas)
             table = Table(columns=("Field", "Before", "After"), rows=rows[:10]) if rows else None
-            lead = f"{len(rows)} fields changed since `{name}`." if rows else f"Nothing changed since `{name}`."
+            count = f"{len(rows)} field{'' if len(rows) == 1 else 's'} changed" if rows else "Nothing changed"
+            lead = f"{lead} {count} since `{name}`.".strip()
             if len(rows) > 10:
                 text = "\n".join(" | ".join(cell.text for cell in row) for row in rows)
                 attachments = (*attachments, Attachment(title="All changes", text=text))
@@ -62,11 +68,58 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
         facts=posture_facts(snapshot),
         table=table,
         sections=tuple(sections),
+        buttons=_buttons(run, judgement.verdict),
         footer=f"saved as `{looked.artifact}` · window {snapshot.window_minutes} min",
         attachments=attachments,
         final=True,
     )
     return Outcome(card=card, exit_status=EXIT[judgement.verdict], verdict=judgement.verdict, data=data)
+
+
+def _why(judgement: Judgement, snapshot: Snapshot) -> str:
+    """What is red, with its limit; circuits by name."""
+    from bot.views import red_text
+
+    said = [judgement.reason.removesuffix(".")] if judgement.reason else []
+    others = [check for check in judgement.failed if check.name != "open_circuits"]
+    if len(others) < len(judgement.failed):
+        names = ", ".join(f"`{inert(row.provider, 60)}`" for row in snapshot.circuits_counted_open[:4])
+        said.append(
+            f"circuit {names} is open" if len(snapshot.circuits_counted_open) == 1 else f"open circuits: {names}"
+        )
+    red = red_text(judgement.model_copy(update={"checks": tuple(others)})).replace(" of snapshot", "")
+    text = "; ".join([*said, *([red] if red else [])])
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _checks(judgement: Judgement) -> Table:
+    """Checks with value and limit; owners only where something is red."""
+    from bot.views import checks_table
+
+    table = checks_table(judgement)
+    if judgement.failed:
+        return table
+    return table.model_copy(update={"columns": table.columns[:-1], "rows": tuple(row[:-1] for row in table.rows)})
+
+
+def _value(value: Any) -> str:
+    """A field of a snapshot for people: moments as a time of day, what is not there as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) and not isinstance(value, bool) and value > MOMENT_MS:
+        return datetime.fromtimestamp(value / 1000, UTC).strftime("%m-%d %H:%M:%S UTC")
+    return inert(value, 60)
+
+
+def _buttons(run: Run, verdict: Verdict) -> tuple[Button, ...]:
+    target = f" --target={run.target.name}"
+    again = Button(label="Look again", line=run.op.line, name="snapshot.rerun")
+    changed = Button(label="What changed", line=f"snapshot --diff=true{target}", name="snapshot.diff")
+    buttons = (again,) if "--diff" in run.op.line else (again, changed)
+    if verdict is Verdict.PASS:
+        return buttons
+    triage = Button(label="Run triage", line=f"triage{target}", name="triage.run", style="primary")
+    return (triage, *buttons)
 
 
 COMMAND = Command(

@@ -6,8 +6,9 @@ Runbook, "Game-Day Procedure", step 3. Nothing is sent to Sendcat; the reports o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot import pictures
 from bot.dashboard import drawn, files
@@ -39,7 +40,11 @@ class Made:
     left_out: str
 
 
-async def make(run: Run, *, max_reports: int = MAX_REPORTS) -> Made:
+Draw = Callable[[dict[str, Any]], Awaitable[bytes | str]]
+"""What draws the picture from the data of a board: a PNG, or a sentence why there is none."""
+
+
+async def make(run: Run, *, max_reports: int = MAX_REPORTS, draw: Draw = pictures.render) -> Made:
     """Read the folder and write `slo-dashboard.json`, `.md` and `.html`; raises `Broken` when the disk refuses."""
     world, target = run.world, run.target
     known = await world.store.read(lambda conn: artifacts.owners(conn, ("drill", "probe", "gate")))
@@ -65,7 +70,7 @@ async def make(run: Run, *, max_reports: int = MAX_REPORTS) -> Made:
     report = original.model_copy(update={"honest": _honest(board, target.name, others)})
     for name, payload in ((JSON, report.to_json()), (MARKDOWN, markdown), (HTML, html)):
         await _keep(run, name, payload, "dashboard", now_ms)
-    picture, left_out = await _picture(run, board, now_ms)
+    picture, left_out = await _picture(run, board, now_ms, draw)
     return Made(board, report, others, picture, left_out)
 
 
@@ -117,11 +122,11 @@ def _honest(board: Dashboard, target: str, others: int) -> dict[str, object]:
     }
 
 
-async def _picture(run: Run, board: Dashboard, now_ms: int) -> tuple[str | None, str]:
+async def _picture(run: Run, board: Dashboard, now_ms: int, draw: Draw) -> tuple[str | None, str]:
     data = drawn.data_of(board, run.target.name)
     if data is None:
         return None, ""
-    made = await pictures.render(data)
+    made = await draw(data)
     if isinstance(made, str):
         return None, made
     kept = await _keep(run, f"slo-dashboard-{stamp(now_ms)}-{run.op.id}.png", made, "picture", now_ms)

@@ -5,18 +5,79 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment, Cell, Fact, Table, Tone
+from bot.card import Attachment, Button, Card, Cell, Fact, Table, Tone
 from bot.dashboard.charts import beyond
 from bot.dashboard.files import shown
-from bot.dashboard.made import HTML
+from bot.dashboard.made import HTML, JSON, MARKDOWN
 from bot.dashboard.wanted import ms, share
 from slo.dashboard import Mark, Trend
 from slo.verdict import Verdict
 
 if TYPE_CHECKING:
     from bot.dashboard.made import Made
+    from bot.run import Run
 
-MOST_NAMED = 5
+MOST_NAMED, MOST_BROKEN = 5, 3
+
+
+def card(run: Run, made: Made) -> Card:
+    """What became of the last runs, first in words: which limits the newest drill breaks, and how many runs passed."""
+    runs = len(made.board.drills) + len(made.board.probes) + len(made.board.gates)
+    out = left_out(made)
+    return Card(
+        title=f"Dashboard of {run.target.name}: {_verdict(made) if runs else 'no report yet'}"[:140],
+        tone=_feel(made),
+        context=run.context,
+        lead=_now(made) if runs else "There is no report of this target yet.",
+        facts=facts(made) if runs else (),
+        table=table(made) if runs else None,
+        sections=(out,) if out else (),
+        next="" if runs else "`/sendcat drill --quick=true`",
+        buttons=(Button(label="Draw again", line=run.op.line, name="dashboard.rerun"),),
+        footer=" · ".join(part for part in (f"saved as `{JSON}`, `{MARKDOWN}`, `{HTML}`", made.left_out) if part),
+        attachments=attachments(made),
+        final=True,
+    )
+
+
+def _verdict(made: Made) -> str:
+    """How the newest drill ended."""
+    drills = made.board.drills
+    if not drills:
+        return "no drill yet"
+    return f"the newest drill is {drills[-1].verdict.value}"
+
+
+def _feel(made: Made) -> Tone:
+    tones = {Verdict.PASS: Tone.OK, Verdict.FAIL: Tone.BAD, Verdict.INCOMPLETE: Tone.UNKNOWN}
+    return tones[made.board.drills[-1].verdict] if made.board.drills else Tone.PLAIN
+
+
+def _now(made: Made) -> str:
+    """What of the newest drill is over its limit: ``/api/chat p95 14.3 s of 12.0 s``."""
+    broken = []
+    for trend in made.board.trends:
+        point = trend.points[-1] if trend.points else None
+        slo = trend.slo
+        if point is None or slo is None:
+            continue
+        if beyond(point.p95_ms, slo.max_p95_ms, at_least=False):
+            broken.append(f"{trend.endpoint} p95 {ms(point.p95_ms)} of {ms(slo.max_p95_ms)}")
+        if beyond(point.five_xx_rate, slo.max_five_xx_rate, at_least=False):
+            broken.append(f"{trend.endpoint} 5xx {share(point.five_xx_rate)} of {share(slo.max_five_xx_rate)}")
+        if beyond(point.network_error_rate, slo.max_network_error_rate, at_least=False):
+            worst = f"{share(point.network_error_rate)} of {share(slo.max_network_error_rate)}"
+            broken.append(f"{trend.endpoint} network errors {worst}")
+        if beyond(point.stream_success_rate, slo.min_two_xx_rate, at_least=True):
+            least = f"{share(point.stream_success_rate)}, at least {share(slo.min_two_xx_rate)}"
+            broken.append(f"{trend.endpoint} streams {least}")
+    if not made.board.drills:
+        return ""
+    return (
+        f"Over its limit now: {'; '.join(broken[:4])}."
+        if broken
+        else "Nothing that was drilled last is over its limit."
+    )
 
 
 def table(made: Made) -> Table:

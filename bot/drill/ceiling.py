@@ -18,7 +18,9 @@ from bot.cases.opening import Opened, open_case
 from bot.drill.flags import CeilingArgs, DrillArgs
 from bot.errors import Refused, Unknown
 from bot.redact import inert
-from bot.sendcat.load import AboveCeiling, DrillPlan, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.plan import DrillPlan
+from bot.sendcat.load.planning import AboveCeiling, plan_drill
 from bot.store import cases
 from bot.store.cases import Case, State
 from bot.target import Ceilings, Target

@@ -22,7 +22,7 @@ from slo.profiles import profile as profile_named
 from slo.scenarios import select
 
 if TYPE_CHECKING:
-    from bot.sendcat.load import DrillOptions
+    from bot.sendcat.load.planning import DrillOptions
 
 BASE_URL = ("RELIABILITY_BASE_URL", "CONVEX_SITE_URL", "VITE_CONVEX_SITE_URL")
 """The original's variables for the site address, first one found."""
@@ -131,7 +131,7 @@ class ChatFlags(Args):
 
     def chat_options(self) -> DrillOptions:
         """These flags as `bot.measure.drill` takes them."""
-        from bot.sendcat.load import DrillOptions
+        from bot.sendcat.load.planning import DrillOptions
 
         return DrillOptions(
             scale=self.scale,
@@ -167,7 +167,7 @@ class DrillFlags(ChatFlags):
 
     def options(self) -> DrillOptions:
         """All flags as `bot.measure.drill` takes them."""
-        from bot.sendcat.load import DrillOptions
+        from bot.sendcat.load.planning import DrillOptions
 
         return DrillOptions(
             **self.chat_options(),

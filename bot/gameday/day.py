@@ -20,7 +20,9 @@ from bot.gameday.weave import Weaver
 from bot.practice.faulting import Faulting
 from bot.redact import inert
 from bot.sendcat.brake import Halt, Why
-from bot.sendcat.load import DrillPlan, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.plan import DrillPlan
+from bot.sendcat.load.planning import plan_drill
 from bot.store import gameday as rows
 from bot.store.gameday import Item
 from bot.views import follow, verdict_tone

@@ -14,7 +14,7 @@ from slo.profiles import profile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.sendcat.load import DrillPlan
+    from bot.sendcat.load.plan import DrillPlan
     from bot.target import Target
 
 _FAULT = re.compile(r"[A-Fa-f](:[A-Za-z_]{1,40})?")

@@ -10,7 +10,7 @@ from bot.card import who as mention
 from bot.drill.shown import stages_attachment
 from bot.gameday.judged import LOOK
 from bot.redact import inert
-from bot.views import duration, number, verdict_tone
+from bot.views import duration, number, red_text, verdict_tone
 from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.run import Run
     from bot.store.gameday import Item
 
-MOST_ITEMS = 6
+MOST_ITEMS, MOST_STILL, MOST_LISTED = 6, 3, 10
 MOST_BUTTONS = 4
 
 
@@ -27,15 +27,15 @@ def day_card(run: Run, day: Day, made: Concluded, *, lacking: str, more: Sequenc
     """How the day ended. ``lacking`` says what of the dashboard is missing."""
     verdict, judgement = made.verdict, made.judged.judgement
     profiles = ", ".join(day.profiles)
-    lead = day.halted.detail if day.halted is not None else ""
-    if not lead and judgement.original_rule is not (verdict is Verdict.PASS):
+    lead = day.halted.detail if day.halted is not None else _worst(judgement)
+    if day.halted is None and judgement.original_rule is not (verdict is Verdict.PASS):
         word = "passes" if judgement.original_rule else "fails"
-        lead = f"The original rule {word} this day; ours decides, and findings move it."
+        lead = f"{lead} The original rule {word} this day; ours decides, and findings move it.".strip()
     sections = []
     if made.items:
         sections.append("*Findings*\n" + items_text(made.items))
     if made.still:
-        sections.append("*Still open from earlier game days*\n" + items_text(made.still))
+        sections.append("*Still open from earlier game days*\n" + items_text(made.still[::-1], MOST_STILL))
     buttons = [Button(label="Run again", line=run.op.line, name="gameday.rerun")]
     if made.items or made.still:
         line = f"gameday items --target={run.target.name}"
@@ -61,16 +61,17 @@ def day_card(run: Run, day: Day, made: Concluded, *, lacking: str, more: Sequenc
     )
 
 
+def _worst(judgement: Judgement) -> str:
+    """The first figures that are over their limits, in words: ``p95 latency of /api/chat 14.3 s, limit 12.0 s``."""
+    told = red_text(judgement.model_copy(update={"checks": tuple(c for c in judgement.checks if c.unit != "count")}))
+    return f"{told}." if told else ""
+
+
 def _table(day: Day, made: Concluded) -> Table:
     rows = []
     for name, judged in made.judged.steps:
         label = f"fault {day.fault}" if name == LOOK else name
         rows.append((Cell(text=label), Cell(text=str(judged.verdict), tone=verdict_tone(judged.verdict)), _why(judged)))
-    for check in made.judged.judgement.failed:
-        if check.name == "429_share":
-            verdict = Cell(text="FAIL", tone=Tone.BAD)
-            why = f"{inert(check.reason, 60)} of {check.scope}, at most {number(check.limit, check.unit)}"
-            rows.append((Cell(text="refused (429)"), verdict, Cell(text=why)))
     return Table(columns=("Step", "Verdict", "Why"), rows=tuple(rows))
 
 
@@ -94,12 +95,16 @@ def _then(made: Concluded) -> str:
     return "run the day again"
 
 
-def items_text(items: Sequence[Item]) -> str:
-    """One line for each item, at most six."""
-    lines = [f"• `{item.id}` {item.words} – {holder(item)}{_times(item)}" for item in items[:MOST_ITEMS]]
-    if len(items) > MOST_ITEMS:
-        lines.append(f"• and {len(items) - MOST_ITEMS} more: `/sendcat gameday items`")
+def items_text(items: Sequence[Item], most: int = MOST_ITEMS) -> str:
+    """One line for each item, at most ``most``, with whoever is asked first."""
+    lines = [f"• `{item.id}` {item.words} – {_first(item)}{_times(item)}" for item in items[:most]]
+    if len(items) > most:
+        lines.append(f"• and {len(items) - most} more: `/sendcat gameday items`")
     return "\n".join(lines)
+
+
+def _first(item: Item) -> str:
+    return mention(item.holder) if item.holder else item.owner
 
 
 def holder(item: Item) -> str:
@@ -116,7 +121,7 @@ def items_card(items: Sequence[Item], target: str | None, *, closed: bool) -> Ca
     opened = [item for item in items if item.open]
     shown = [*opened, *([item for item in reversed(items) if not item.open] if closed else [])]
     where = f" of {target}" if target else ""
-    lines = [_item_text(item) for item in shown[:MOST_ITEMS]]
+    lines = [_item_text(item) for item in shown[:MOST_LISTED]]
     buttons = []
     for item in opened[:MOST_BUTTONS]:
         buttons.append(
@@ -124,16 +129,16 @@ def items_card(items: Sequence[Item], target: str | None, *, closed: bool) -> Ca
         )
         if item.holder is None:
             buttons.append(Button(label=f"Take {item.id}", line=f"gameday assign {item.id} me", name="gameday.take"))
-    more = len(shown) - MOST_ITEMS
-    count = f"{len(opened)} action item{'' if len(opened) == 1 else 's'}" if opened else "No action item is"
+    more = len(shown) - MOST_LISTED
+    count = f"{len(opened)} action item{'' if len(opened) == 1 else 's'}" if opened else "No action item"
     return Card(
-        title=f"{count} open{where}",
+        title=f"{count}{where} {'are' if len(opened) > 1 else 'is'} open",
         tone=Tone.WARN if opened else Tone.OK,
         lead="The next game day opens with them." if opened else "",
-        sections=tuple(lines),
+        sections=("\n".join(lines),) if lines else (),
         next="`/sendcat gameday assign gi-1 @somebody`, `/sendcat gameday done gi-1 what was done`" if opened else "",
         buttons=tuple(buttons),
-        footer=f"and {more} more: --json shows all" if more > 0 else "",
+        footer=f"and {more} more; in a terminal --json shows all" if more > 0 else "",
         final=True,
     )
 
@@ -149,5 +154,5 @@ _DONE = Form(
 def _item_text(item: Item) -> str:
     began = f"since {when(item.made_ms)} on {item.target}{_times(item)}"
     if (done := item.done) is not None:
-        return f"✓ `{item.id}` {item.words}\ndone by {mention(done.by)} {when(done.at_ms)}: {done.value}"
-    return f"*`{item.id}`* {item.words}\n{holder(item)} · {began} · run {item.op}"
+        return f"✅ *{item.id}* {item.words}\ndone by {mention(done.by)} {when(done.at_ms)}: {done.value}"
+    return f"*{item.id}* {item.words}\n{holder(item)} · {began} · run {item.op}"

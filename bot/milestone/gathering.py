@@ -19,7 +19,9 @@ from bot.drill import ceiling
 from bot.errors import SendcatError, Unknown, Unreachable
 from bot.gate.leases import own_leases_end
 from bot.redact import inert
-from bot.sendcat.load import DrillPlan, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.plan import DrillPlan
+from bot.sendcat.load.planning import plan_drill
 from bot.views import follow
 from slo import authpool
 from slo.scenarios import CHAT, endpoint
@@ -116,8 +118,7 @@ async def asked(run: Run, args: MilestoneArgs, policies: Policies, rules: Milest
 
 def _plan(run: Run, drill: DrillArgs, file: Path | None, missing: bool, approved: measure.Approved | None) -> DrillPlan:
     """What would be sent, by the ceilings; how many users it brings in is the pool check's to say."""
-    from bot.sendcat.load import DrillSecrets
-    from bot.sendcat.load.plan import ChatUser
+    from bot.sendcat.load.plan import ChatUser, DrillSecrets
 
     somebody = DrillSecrets(chat_users=(ChatUser("nobody", "nothing"),))
     try:

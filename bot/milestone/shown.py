@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bot.card import Attachment, Button, Card, Fact, Table
+from bot.dashboard.files import shown as file_name
 from bot.drill.shown import stages_attachment
 from bot.gate import checks
 from bot.gate.checks import Row
 from bot.milestone import ladder
 from bot.milestone.sent import load_of
 from bot.redact import inert
-from bot.views import duration, number, verdict_tone
+from bot.views import beside, duration, number, verdict_tone
 from playbooks.milestone_knobs import Advice, advise
 from slo.authpool import COVERAGE, FRESH, SIZE
 from slo.milestone_report import near
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from slo.artifacts import MilestoneHonest
 
 ROWS = 10
+MOST_TOLD = 3
+"""Figures that are told in words above the table."""
 _POOL = frozenset({SIZE, COVERAGE, FRESH})
 
 
@@ -41,10 +45,10 @@ def gate_card(run: Run, wish: Asked, found: Gathered, made: Made) -> Card:
     if advice:
         lines = [f"• {item.text}" + (f": `/sendcat {item.line}`" if item.line else "") for item in advice[:4]]
         sections.append("\n".join(["*Knobs to look at*", *lines]))
-    owners = _owners(made)
-    if owners:
-        sections.append(f"*Owners of what is red:* {owners}")
-    sections.append(f"*Milestones{release} on {run.target.name}:* {ladder.words(made.rungs)}")
+    # How this one stands is said above, and changes after this card was drawn.
+    others = tuple(rung for rung in made.rungs if rung.name != name)
+    if others:
+        sections.append(f"*Other milestones{release}:* {ladder.words(others)}")
     before = ladder.lacking(made.rungs, name)
     if before is not None and verdict is Verdict.PASS:
         sections.append(f"{name} can be approved once {before} is: {ladder.RULE}.")
@@ -52,14 +56,14 @@ def gate_card(run: Run, wish: Asked, found: Gathered, made: Made) -> Card:
         title=f"{word}{verdict}: milestone {name}{release} on {run.target.name}"[:120],
         tone=verdict_tone(verdict),
         context=run.context,
-        lead=_lead(run, found, made),
+        lead=_lead(run, found, made, every),
         facts=tuple(_facts(wish, found, honest)),
         table=_table(every, made),
         sections=tuple(sections),
         code="\n".join(found.by_hand),
-        next=_then(run, wish, found, made),
+        next=_then(run, wish, found, made, advice),
         buttons=_buttons(run, verdict, advice),
-        footer=f"took {duration(run.elapsed_s * 1000)} · `{made.kept.name}` · sha256 {made.kept.sha256[:8]}",
+        footer=" · ".join(_footer(run, found, made)),
         attachments=(
             Attachment(title="Every check", text=checks.every_check(every)),
             *((stages_attachment(found.drilled.report),) if found.drilled is not None else ()),
@@ -78,18 +82,42 @@ def advice_of(wish: Asked, found: Gathered, made: Made) -> tuple[Advice, ...]:
     return advise(red, now, sent, wish.rules.pool.min_auth_pool_size)
 
 
-def _lead(run: Run, found: Gathered, made: Made) -> str:
-    halted = run.brake.halted
+def _lead(run: Run, found: Gathered, made: Made, every: tuple[Row, ...]) -> str:
+    """Why: the figures that decide, or what is missing; and the original's word where it differs."""
+    halted, verdict = run.brake.halted, made.judged.verdict
     if halted is not None:
         return halted.detail
     if found.not_run:
         return inert(found.not_run, 300)
-    if made.judged.verdict is Verdict.INCOMPLETE:
+    if verdict is Verdict.INCOMPLETE:
         return f"Nothing can be approved on it: {inert(made.honest.blocked, 300)}."
-    if made.judged.original_rule is not (made.judged.verdict is Verdict.PASS):
+    said = [_red(every) if verdict is Verdict.FAIL else f"All {len(every)} checks hold."]
+    if made.judged.original_rule is not (verdict is Verdict.PASS):
         word = "passes" if made.judged.original_rule else "fails"
-        return f"The original rule {word} this gate; ours decides."
-    return ""
+        said.append(f"The original rule {word} this gate; ours decides.")
+    return " ".join(said)
+
+
+def _red(every: tuple[Row, ...]) -> str:
+    """``chat streams done 87 %, at least 95 %; chat 5xx 3.9 %, limit 1.0 %; 2 more.``"""
+    red = [row for row in every if row.check.verdict is Verdict.FAIL]
+    told = []
+    for row in red[:MOST_TOLD]:
+        check = row.check
+        word = "at least" if check.comparison == ">=" else "limit"
+        value = beside(check.value, check.limit, check.unit)
+        told.append(f"{row.label} {value}, {word} {number(check.limit, check.unit)}")
+    if len(red) > len(told):
+        told.append(f"{len(red) - len(told)} more")
+    return f"{'; '.join(told)}." if told else ""
+
+
+def _footer(run: Run, found: Gathered, made: Made) -> Iterator[str]:
+    yield f"took {duration(run.elapsed_s * 1000)}"
+    yield f"`{made.kept.name}`"
+    yield f"sha256 {made.kept.sha256[:8]}"
+    if found.pool is not None:
+        yield f"pool `{file_name(found.pool.name)}`"
 
 
 def _facts(wish: Asked, found: Gathered, honest: MilestoneHonest) -> list[Fact]:
@@ -102,7 +130,7 @@ def _facts(wish: Asked, found: Gathered, honest: MilestoneHonest) -> list[Fact]:
         soak = f"{duration(honest.sustained_ms)} (documented soak {duration(honest.soak_ms)})"
         facts.append(Fact(label="Held for", value=soak))
     if honest.availability is not None and honest.availability_target is not None:
-        value = f"{number(honest.availability, 'rate')} (target {honest.availability_target:.2%} over the soak)"
+        value = f"{number(honest.availability, 'rate')} (target {honest.availability_target * 100:g} % over the soak)"
         facts.append(Fact(label="Availability", value=value))
     scale = honest.scale
     if (scale.load, scale.concurrency, scale.duration) != (1, 1, 1) or scale.original_workers:
@@ -110,7 +138,7 @@ def _facts(wish: Asked, found: Gathered, honest: MilestoneHonest) -> list[Fact]:
         facts.append(Fact(label="Scaled", value=parts + (", original workers" if scale.original_workers else "")))
     if found.pool is not None:
         age = f", {honest.pool_age_ms / 60_000:.0f} min old" if honest.pool_age_ms is not None else ""
-        facts.append(Fact(label="Pool", value=f"{inert(found.pool.name, 60)}: {found.pool.size} users{age}"))
+        facts.append(Fact(label="Pool", value=f"{found.pool.size} users{age}"))
     if honest.approval is not None:
         facts.append(Fact(label="Load approved", value=f"decision {honest.approval}"))
     return facts
@@ -133,16 +161,14 @@ def _table(every: tuple[Row, ...], made: Made) -> Table | None:
     if not shown:
         return None
     left = len(ordered) - len(shown)
+    compared = made.last is not None
+    columns = ("Check", "Value", "Limit", *(("Against last",) if compared else ()), "Evidence")
+    cells = [checks.cells(row) for row in shown]
     return Table(
-        columns=("Check", "Value", "Limit", "Against last" if made.last is not None else "Last", "Evidence"),
-        rows=tuple(checks.cells(row) for row in shown),
+        columns=columns,
+        rows=tuple(row if compared else (*row[:3], *row[4:]) for row in cells),
         caption=f"{left} more check{'' if left == 1 else 's'} in the thread" if left else "",
     )
-
-
-def _owners(made: Made) -> str:
-    names = {check.owner.owner: check for check in made.judged.failed if check.owner is not None}
-    return "; ".join(f"{owner} ({check.name.replace('_', ' ')})" for owner, check in names.items())
 
 
 def _stopped(run: Run) -> bool:
@@ -151,7 +177,7 @@ def _stopped(run: Run) -> bool:
     return stopped(run)
 
 
-def _then(run: Run, wish: Asked, found: Gathered, made: Made) -> str:
+def _then(run: Run, wish: Asked, found: Gathered, made: Made, advice: tuple[Advice, ...]) -> str:
     verdict, honest = made.judged.verdict, made.honest
     if _stopped(run):
         return "run it again; a stopped run is never gone on with (R18)"
@@ -161,9 +187,8 @@ def _then(run: Run, wish: Asked, found: Gathered, made: Made) -> str:
             return f"`/sendcat pool --count={wish.rules.pool.min_auth_pool_size}`, then this gate with its file"
         return "run it again"
     if verdict is Verdict.FAIL:
-        return (
-            "tune what is named above, one change at a time, and run it again before promotion (playbook H, action 4)"
-        )
+        first = "tune what is named above, one change at a time," if advice else "find the cause in playbook H, mend it"
+        return f"{first} and run it again before promotion (playbook H, action 4)"
     if verdict is Verdict.INCOMPLETE:
         planned, wanted = honest.streams_planned, honest.streams_wanted
         if wanted is not None and (planned is None or planned < wanted):
@@ -187,7 +212,10 @@ def _buttons(run: Run, verdict: Verdict, advice: tuple[Advice, ...]) -> tuple[Bu
         )
         for number, item in enumerate((item for item in advice if item.line), 1)
     ]
-    return (*offered[:2], Button(label="Open playbook H", line="playbook H", name="playbook.open"), again)
+    page = Button(label="Open playbook H", line="playbook H", name="playbook.open")
+    if verdict is Verdict.FAIL and not offered:
+        page = page.model_copy(update={"style": "primary"})
+    return (*offered[:2], page, again)
 
 
 def _label(line: str) -> str:

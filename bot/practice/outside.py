@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bot.practice.loopback import LoopbackServer
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.sendcat.accounts import SUBJECTS
 from bot.practice.sendcat.circuits import EBAY, GLOBAL, GMAIL, PRIMARY, SERPER
-from bot.practice.sendcat.server import LoopbackServer
 from bot.practice.sendcat.workers import search_results
 
 BEHIND = {"openrouter": PRIMARY, "serper": SERPER, "ebay": EBAY, "global": GLOBAL, "google": GMAIL}

@@ -81,17 +81,26 @@ def _says(check: Check, found: Gathered) -> str:
 
 
 def _table(found: Gathered, made: Made) -> Table:
+    """The triggers; the original's word only where it says something else than ours."""
+    checks = made.judged.judgement.checks
+    theirs = {Verdict.FAIL: False, Verdict.PASS: True}
+    differs = any(check.original is not None and check.original is not theirs.get(check.verdict) for check in checks)
     rows = tuple(
         (
             Cell(text=LABELS.get(check.name, check.name)),
             Cell(text=_value(check), tone=_TONES[check.verdict]),
             Cell(text=_fires(check, found)),
             Cell(text=_WORDS[check.verdict]),
-            Cell(text="–" if check.original is None else "not triggered" if check.original else "triggered"),
+            *((Cell(text=_original(check)),) if differs else ()),
         )
-        for check in made.judged.judgement.checks
+        for check in checks
     )
-    return Table(columns=("Trigger", "Value", "Fires at", "Ours", "Original"), rows=rows)
+    columns = ("Trigger", "Value", "Fires at", *(("Ours", "Original") if differs else ("Says",)))
+    return Table(columns=columns, rows=rows)
+
+
+def _original(check: Check) -> str:
+    return "–" if check.original is None else "not triggered" if check.original else "triggered"
 
 
 def _value(check: Check) -> str:
@@ -142,7 +151,7 @@ def _drills(found: Gathered) -> str:
 
 def _then(found: Gathered, made: Made) -> str:
     if made.verdict is Verdict.FAIL:
-        return "approved: `/sendcat playbook G`, step 3 opens the ticket with these reports; rejected: step 4"
+        return "`/sendcat playbook G`: step 3 opens the ticket once it is approved, step 4 keeps the single region"
     if made.verdict is Verdict.PASS:
         return "keep the single region; go on tuning capacity on the current phase gates (playbook G, step 4)"
     if found.streams is None:

@@ -73,7 +73,7 @@ def _final(config: Config, card: Card, data: dict[str, Any], status: int, verdic
         answer = {"title": card.title, "verdict": verdict, "exit_status": status, **data}
         sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
     elif sys.stdout.isatty():
-        Console(highlight=False).print(render(card, draw))
+        Console(highlight=False).print(render(card, draw), crop=False)
     else:
         sys.stdout.write(plain(card, draw) + "\n")
     if not as_json and (report := _report(config, data)) is not None:

@@ -24,6 +24,8 @@ _STYLE = {
     Tone.REFUSED: "red",
     Tone.PLAIN: "",
 }
+_TYPED = re.compile(r"(?<![\w/])/sendcat(?= |$)")
+"""A line that people type in Slack; here the same is typed without the stroke."""
 _SPANS = re.compile(r"`([^`\n]+)`|(?<![\w*])\*([^*\n]+)\*(?![\w*])")
 
 Names = Callable[[str, str], str]
@@ -52,7 +54,7 @@ def spans(text: str, draw: Names, style: str = "") -> Text:
     """Our small markup as styled text; brackets in values mean nothing."""
     out = Text(style=style)
     at = 0
-    plain = resolve(text, draw)
+    plain = _TYPED.sub("sendcat", resolve(text, draw))
     for found in _SPANS.finditer(plain):
         out.append(plain[at : found.start()])
         code, bold = found.groups()
@@ -100,7 +102,8 @@ def render(card: Card, draw: Names) -> RenderableType:
         for at, column in enumerate(card.table.columns):
             table.add_column(column, no_wrap=at == 0, overflow="fold")
         for row in card.table.rows:
-            table.add_row(*(Text(f"{cell.text} {SYMBOL[cell.tone]}".rstrip(), style=_STYLE[cell.tone]) for cell in row))
+            texts = ((f"{resolve(cell.text, draw)} {SYMBOL[cell.tone]}".rstrip(), _STYLE[cell.tone]) for cell in row)
+            table.add_row(*(Text(text, style=style) for text, style in texts))
         parts += [Text(""), table]
     for section in card.sections:
         parts += [Text(""), spans(section, draw)]
@@ -133,7 +136,7 @@ def plain(card: Card, draw: Names, width: int = 110) -> str:
     """The card as lines without colour."""
     console = Console(width=width, no_color=True, highlight=False, force_terminal=False, legacy_windows=False)
     with console.capture() as captured:
-        console.print(render(card, draw))
+        console.print(render(card, draw), crop=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 

@@ -117,6 +117,9 @@ def knobs_card(
     """
     chosen = [one for one in all_knobs().values() if family in (None, one.family)]
     listed = [_listing(one, stored, now, day_ago.get(one.name)) for one in chosen]
+    bad, off = [row for row in listed if row["rejected"]], [row for row in listed if row["off"]]
+    # What is not as it should be comes first: a card shows ten rows, the thread all of them.
+    ordered = sorted(listed, key=lambda row: (not row["rejected"], not row["off"]))
     rows = tuple(
         (
             Cell(text=row["knob"]),
@@ -125,18 +128,32 @@ def knobs_card(
             Cell(text=row["legal"]),
             Cell(text=row["playbooks"] or "–"),
         )
-        for row in listed
+        for row in ordered
     )
     families = list(dict.fromkeys(one.family for one in all_knobs().values()))
+    count = f"{len(chosen)} knobs{f' of {family}' if family else ''}"
+    said = [f"{len(bad)} stored value{'' if len(bad) == 1 else 's'} rejected"] if bad else []
+    said += [f"{len(off)} off {'its' if len(off) == 1 else 'their'} default"] if off else []
     card = Card(
-        title=f"{len(chosen)} knobs{f' of {family}' if family else ''}",
+        title=f"{count}: {', '.join(said) or 'all at their defaults'}",
+        tone=Tone.BAD if bad else Tone.WARN if off else Tone.PLAIN,
         context=context,
+        lead="\n".join(_stands(row) for row in (*bad, *(row for row in off if not row["rejected"]))[:6]),
         table=Table(columns=("Knob", "Effective", "Allowed", "Next step", "Playbook"), rows=rows),
-        sections=(f"Families: {', '.join(families)}.",),
-        next="/sendcat tune KNOB VALUE proposes a change",
+        sections=(f"*Families:* {', '.join(families)}",) if family is None else (),
+        next="`/sendcat tune KNOB VALUE` proposes a change"
+        + ("" if family else "; `/sendcat knobs bulkhead` shows one family"),
         final=True,
     )
     return card, {"knobs": listed}
+
+
+def _stands(row: Mapping[str, Any]) -> str:
+    """What is odd about a knob, in one line."""
+    if row["rejected"]:
+        stored = row["stored"] if row["stored"] is not None else "something"
+        return f"🔴 `{row['knob']}` holds {stored or 'nothing'}, which Sendcat rejects: {row['value']} is in force"
+    return f"⚠️ `{row['knob']}` is {row['value']}, default {row['default'] or 'empty'}"
 
 
 def _listing(one: Knob, stored: Mapping[str, str], now: Snapshot, day_ago: Value | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from slo.verdict import Judgement
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.sendcat.load import DrillProgress
+    from bot.sendcat.load.plan import DrillProgress
     from bot.store.change import Change
     from bot.walk.look import Look
     from bot.walk.proposals import Offer

@@ -13,7 +13,7 @@ import pytest
 from bot.drill.shown import drill_notes
 from bot.errors import Refused, Unknown
 from bot.main import Bot
-from bot.sendcat.load import plan_drill
+from bot.sendcat.load.planning import plan_drill
 from slo import drill as judge
 from slo import original
 from slo import probe as probe_judge

@@ -18,7 +18,9 @@ from bot.practice.sendcat import PracticeSendcat, Script
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Brake, Stops
 from bot.sendcat.convex import ConvexClient
-from bot.sendcat.load import drill, drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.parent import drill
+from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.snapshot import read_snapshot
 from bot.store import audit, ops
 from bot.target import Ceilings, Target

@@ -145,9 +145,12 @@ def test_a_card_is_drawn_in_reading_order(config: Config) -> None:
         tone=Tone.BAD,
         context=f"started by {who('slack:U0ONCALL')} · {when(0)}",
         steps=(Step(label="Probe", tone=Tone.OK, detail="5 of 5"),),
-        table=Table(columns=("Endpoint", "p95"), rows=((Cell(text="/api/chat"), Cell(text="14 s", tone=Tone.BAD)),)),
+        table=Table(
+            columns=("Endpoint", "p95", "Since"),
+            rows=((Cell(text="/api/chat"), Cell(text="14 s", tone=Tone.BAD), Cell(text=when(0))),),
+        ),
         sections=("playbook B\n*Circuit opens*",),
-        next="playbook B, action 1",
+        next="playbook B, action 1: /sendcat playbook B, not https://x.example/sendcat or `bot/sendcat x`",
         final=True,
     )
     text = plain(card, names(config))
@@ -155,6 +158,8 @@ def test_a_card_is_drawn_in_reading_order(config: Config) -> None:
     assert text.splitlines()[0] == "🔴 FAIL: outbound provider"
     assert "@oncall" in text
     assert "playbook B" in text.splitlines()
+    assert ": sendcat playbook B, not https://x.example/sendcat or bot/sendcat x" in " ".join(text.split())
+    assert "1970-01-01" in text  # marks are drawn in cells as well
     assert text.index("Probe") < text.index("/api/chat") < text.index("playbook B") < text.index("Next:")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.card import Card
 from bot.cases.decided import decided
 from bot.cases.decisions import Denied, may
 from bot.commands.gate import GateArgs
 from bot.errors import Refused
 from bot.gate import policies
 from bot.gate.made import Asked, Gathered, conclude
+from bot.run import Run
 from bot.store import cases
 from bot.store.cases import Case, Decision
 from bot.worker import error_outcome
@@ -27,11 +29,11 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     assert isinstance(healthy, Case)
     assert isinstance(failed, Case)
     assert isinstance(unknown, Case)
-    yes = _decision("approve", "gmail slow because of backfill", until_ms=T0 + 4 * HOUR)
-    waiver = _decision("waive", "no chat pool in this region yet", scenario="chat_stream_http")
+    yes = decision("approve", "gmail slow because of backfill", until_ms=T0 + 4 * HOUR)
+    waiver = decision("waive", "no chat pool in this region yet", scenario="chat_stream_http")
     approved = healthy.model_copy(update={"decisions": (yes,)})
-    revoked = approved.model_copy(update={"decisions": (yes, _decision("revoke", "wrong commit", by=LEAD, number=119))})
-    rejected = healthy.model_copy(update={"decisions": (_decision("reject", "playbook C first"),)})
+    revoked = approved.model_copy(update={"decisions": (yes, decision("revoke", "wrong commit", by=LEAD, number=119))})
+    rejected = healthy.model_copy(update={"decisions": (decision("reject", "playbook C first"),)})
     void = healthy.model_copy(update={"void_ms": T0, "void_reason": "RATE_LIMIT_GMAIL_PUSH_MAX is 75 by now"})
     found: dict[str, Shown] = {
         "gate.waits-for-approval": decided(healthy, T0),
@@ -72,7 +74,8 @@ async def _gate(
     return case.model_copy(update={"op_state": "done"})
 
 
-def _decision(verb: Any, reason: str, *, by: str = RELMGR, number: int = 118, **more: Any) -> Decision:
+def decision(verb: Any, reason: str, *, by: str = RELMGR, number: int = 118, **more: Any) -> Decision:
+    """A row of what a release manager said of a case."""
     values: dict[str, Any] = {
         "id": f"d-{number}", "case": "g-77", "verb": verb, "by": by, "person": "relmgr", "reason": reason,
         "scenario": None, "at_ms": T0 + MINUTE, "until_ms": None, "offer": None, "audit": 12,
@@ -83,15 +86,18 @@ def _decision(verb: Any, reason: str, *, by: str = RELMGR, number: int = 118, **
 async def _denied(scene: Scene, waiting: Case, approved: Case) -> dict[str, Shown]:
     """Who may not, and who comes too late, as the asker reads it."""
     run = await scene.run("gate approve g-1 --reason=go", by=RELMGR)
-    starter = scene.who(ONCALL)
-    found: dict[str, Shown] = {}
     tries = (
-        ("not-the-starter", waiting, starter, T0),
-        ("stale-click", approved, scene.who(LEAD), T0 + 2 * MINUTE),
-        ("too-late", waiting, scene.who(RELMGR), T0 + 5 * HOUR),
+        ("not-the-starter", waiting, ONCALL, T0),
+        ("stale-click", approved, LEAD, T0 + 2 * MINUTE),
+        ("too-late", waiting, RELMGR, T0 + 5 * HOUR),
     )
-    for name, case, asker, now_ms in tries:
-        said = may(case, "approve", asker, starter, now_ms=now_ms, reason="go")
-        assert isinstance(said, Denied), name
-        found[f"gate.{name}"] = error_outcome(Refused(said.reason, rule=said.rule, then=said.then), run.op, None).card
-    return found
+    return {
+        f"gate.{name}": denied(scene, run, case, "approve", account, now_ms) for name, case, account, now_ms in tries
+    }
+
+
+def denied(scene: Scene, run: Run, case: Case, verb: Any, account: str, now_ms: int) -> Card:
+    """The no that this person hears who decides so about this case at that moment; the starter is on call."""
+    said = may(case, verb, scene.who(account), scene.who(ONCALL), now_ms=now_ms, reason="go")
+    assert isinstance(said, Denied)
+    return error_outcome(Refused(said.reason, rule=said.rule, then=said.then), run.op, None).card

@@ -8,18 +8,42 @@ from typing import Any
 
 from bot.card import Card
 from bot.slack.blocks import Message, render, render_attachment
-from tests.golden import answers, decisions, forms, homes, incidents, operators, runs, tuning, walks
+from tests.golden import (
+    answers,
+    canaries,
+    decisions,
+    forms,
+    gamedays,
+    homes,
+    incidents,
+    milestones,
+    operators,
+    pools,
+    readings,
+    records,
+    regions,
+    runs,
+    tuning,
+    walks,
+)
 from tests.golden.stage import Scene, Shown, minted, scene
 
 Area = Callable[[Scene], Awaitable[dict[str, Shown]]]
 
 AREAS: dict[str, Area] = {
     "answers": answers.cards,
+    "canaries": canaries.cards,
     "decisions": decisions.cards,
     "forms": forms.cards,
+    "gamedays": gamedays.cards,
     "homes": homes.cards,
     "incidents": incidents.cards,
+    "milestones": milestones.cards,
     "operators": operators.cards,
+    "pools": pools.cards,
+    "readings": readings.cards,
+    "records": records.cards,
+    "regions": regions.cards,
     "runs": runs.cards,
     "tuning": tuning.cards,
     "walks": walks.cards,

@@ -28,28 +28,29 @@ async def cards(scene: Scene) -> dict[str, Shown]:
         made = Look(
             run=run, page=page, facts=facts, signals=judge_signals(facts, scene.world.book), artifact=seen.artifact
         )  # fmt: skip
-        walk = _walk(letter, await picture(made))
-        found[f"walk.{letter}-looked"] = card(walk, page)
+        begun = walk(letter, await picture(made))
+        found[f"walk.{letter}-looked"] = card(begun, page)
         if letter == "f":
-            found["walk.looking"] = card(replace(walk, seen={}), page)
+            found["walk.looking"] = card(replace(begun, seen={}), page)
             acting = [step.number for step in page.steps if step.kind.value not in ("read",)]
             first, second = acting[0], acting[1]
             done = Taken(first, "done", ONCALL, T0, "r-8f2k", (Finding("workers are the limit, not the provider"),))
-            found["walk.in-the-middle"] = card(_with(walk, done), page)
+            found["walk.in-the-middle"] = card(_with(begun, done), page)
             running = Taken(second, "running", RELMGR, T0, "r-9c3d", (Finding("waiting 12 s"),))
-            found["walk.step-running"] = card(_with(walk, done, running), page)
-            found["walk.step-unclear"] = card(_with(walk, done, replace(running, state="unclear")), page)
+            found["walk.step-running"] = card(_with(begun, done, running), page)
+            found["walk.step-unclear"] = card(_with(begun, done, replace(running, state="unclear")), page)
             found["walk.step-failed"] = card(
-                _with(walk, done, replace(running, state="failed", lines=(Finding("Convex refused it", "bad"),))), page
+                _with(begun, done, replace(running, state="failed", lines=(Finding("Convex refused it", "bad"),))), page
             )
-            found["walk.step-interrupted"] = card(_with(walk, done, replace(running, state="interrupted")), page)
+            found["walk.step-interrupted"] = card(_with(begun, done, replace(running, state="interrupted")), page)
             every = [Taken(number, "done", ONCALL, T0, None, ()) for number in acting]
-            found["walk.everything-done"] = card(_with(walk, *every), page)
-            found["walk.left"] = card(replace(walk, ended_ms=T0 + MINUTE, ended_by=RELMGR), page)
+            found["walk.everything-done"] = card(_with(begun, *every), page)
+            found["walk.left"] = card(replace(begun, ended_ms=T0 + MINUTE, ended_by=RELMGR), page)
     return found
 
 
-def _walk(letter: str, seen: dict[str, Any]) -> Walk:
+def walk(letter: str, seen: dict[str, Any]) -> Walk:
+    """A walk through a page that began a minute ago."""
     return Walk(
         id="w-3", page=letter, target="practice", channel=CHANNEL, card_op="r-8f2k", by=ONCALL, started_ms=T0 - MINUTE,
         before=None, seen=seen,

@@ -87,7 +87,7 @@ def test_what_cannot_be_read_says_what_is_wrong(text: str, says: str) -> None:
 @example("[" * 2000)
 @example("x {" + '{"a":' * 1500)
 @example("x <<https://a>>")
-@settings(max_examples=400)
+@settings(max_examples=120)
 def test_R5_any_text_is_read_or_refused_by_its_own_error(text: str) -> None:
     """Whatever is typed gives a line that reads back as itself, or a `LineError`; nothing else is raised."""
     try:
@@ -113,7 +113,7 @@ WORDS = st.one_of(
     st.lists(WORDS, max_size=4),
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_-]{0,9}", fullmatch=True), WORDS, max_size=3),
 )
-@settings(max_examples=400)
+@settings(max_examples=120)
 def test_R5_any_words_and_values_survive_writing_and_reading(
     command: str, words: list[str], flags: dict[str, str]
 ) -> None:

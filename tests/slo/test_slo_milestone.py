@@ -341,7 +341,7 @@ inputs = given(
     queued_ms=st.sampled_from([0, 30_000, 45_000, 60_000, 60_001]),
     running_ms=st.sampled_from([0, 300_000, 300_001]),
 )
-FAST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FAST

@@ -269,7 +269,7 @@ inputs = given(
     queued=st.sampled_from([0, 99, 100, 101, 500]),
     alerts=st.sampled_from([0, 5, 6, 40]),
 )
-FAST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FAST

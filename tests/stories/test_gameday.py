@@ -82,7 +82,7 @@ async def test_weakness_31_refusals_fail_the_day_and_the_next_one_opens_with_the
 
     # Ended with a button and a form: the day after opens with nothing.
     await stage.slack.hands.click(ONCALL, stage.cards()[-1], "Action items", channel=INCIDENTS)
-    await until(lambda: any("1 action item open" in text for text in stage.whispers()))
+    await until(lambda: any("1 action item of practice is open" in text for text in stage.whispers()))
     assert stage.bot is not None
     _, outcome = await carry_out(stage.bot, "gameday done gi-1 the limit is 120 again")
     assert outcome is not None
@@ -289,9 +289,9 @@ async def test_items_are_ended_once_and_taken_up_again(bot: Bot) -> None:
         ("gameday reopen gi-1", 4, "gi-1 is open"),
         ("gameday done gi-1 raised the cap <!channel>", 0, "Done: gi-1"),
         ("gameday done gi-1 again", 4, "was ended by"),
-        ("gameday items", 0, "No action item is open of practice"),
+        ("gameday items", 0, "No action item of practice is open"),
         ("gameday reopen gi-1", 0, "Open again: gi-1"),
-        ("gameday items", 0, "1 action item open of practice"),
+        ("gameday items", 0, "1 action item of practice is open"),
     ):
         reply, outcome = await carry_out(bot, line)
         ended = outcome or {"exit_status": reply.exit_status, "card": reply.card.model_dump() if reply.card else {}}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 
+from bot.practice.loopback import LoopbackServer
 from bot.practice.sendcat.app import App
 from bot.practice.sendcat.clock import PracticeClock
 from bot.practice.sendcat.conduct import CONDUCTS, behave, conduct_of
@@ -14,7 +16,6 @@ from bot.practice.sendcat.counters import Counters
 from bot.practice.sendcat.deployment import Deployment
 from bot.practice.sendcat.faults.shelf import Faults
 from bot.practice.sendcat.keys import Keys
-from bot.practice.sendcat.server import LoopbackServer
 from bot.practice.sendcat.site import Site
 from bot.practice.sendcat.switches import Script, Switches
 
@@ -107,8 +108,7 @@ class PracticeSendcat:
 
     async def stop(self) -> None:
         """Stop serving."""
-        for server in self._servers:
-            await server.stop()
+        await asyncio.gather(*(server.stop() for server in self._servers))
         self._servers = []
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from starlette.types import ASGIApp
 
 from bot.clock import Clock, SystemClock, rung
+from bot.practice.loopback import LoopbackServer
 from bot.practice.slack.ack import Ack
 from bot.practice.slack.api import Call, WebApi
 from bot.practice.slack.deliver import Delivery
@@ -25,7 +26,7 @@ from bot.practice.slack.payloads import Payloads
 from bot.practice.slack.people import Person
 from bot.practice.slack.refusal import Json
 from bot.practice.slack.screen import Screen
-from bot.practice.slack.server import Doors, Server
+from bot.practice.slack.server import Doors, served
 from bot.practice.slack.signed_http import HttpDelivery
 from bot.practice.slack.socket_mode import SocketHub
 from bot.practice.slack.tickets import ResponseUrls, Triggers
@@ -83,7 +84,8 @@ class PracticeSlack:
         self.screen = Screen(self.workspace, self.open_views, self.app, self.delivery, self.faults, deployments)
         self.page = Page(self.hands, self.screen, self.delivery, self.set_down, deployments)
         doors = Doors(self.api, self.hub, self.responses, self.hands.answers)
-        self._server = Server([*doors.routes(), *self.page.routes()])
+        self._routes = [*doors.routes(), *self.page.routes()]
+        self._server: LoopbackServer | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     # who and where ---------------------------------------------------------------------------------------------
@@ -128,7 +130,9 @@ class PracticeSlack:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen on the loopback; port 0 takes a free one."""
-        self.workspace.base_url = await self._server.start(host, port)
+        self._server = served(self._routes, host, port)
+        self.workspace.base_url = self._server.url
+        await self._server.start()
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
@@ -141,7 +145,8 @@ class PracticeSlack:
                 await self._ticker
         await self.delivery.close()
         await self.hub.close()
-        await self._server.stop()
+        if self._server is not None:
+            await self._server.stop()
 
     async def __aenter__(self) -> PracticeSlack:
         await self.start()

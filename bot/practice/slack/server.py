@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -19,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bot.practice.loopback import LoopbackServer
 from bot.practice.slack.answers import Answers
 from bot.practice.slack.api import WebApi
 from bot.practice.slack.refusal import Json, SlackRefusal
@@ -179,56 +177,7 @@ class _Protocol(HttpToolsProtocol):
         cast("dict[str, Any]", self.scope)[_ABORT] = self.transport.abort
 
 
-class _Quiet(uvicorn.Server):
-    """A server that leaves the process's signals alone and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
-class Server:
-    """The port: opened, served in the background, closed."""
-
-    def __init__(self, routes: list[BaseRoute]) -> None:
-        self.app: ASGIApp = Guard(Starlette(routes=routes))
-        self._server: _Quiet | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._socket: socket.socket | None = None
-
-    async def start(self, host: str, port: int) -> str:
-        """Listen; returns the base address. The host is a loopback address."""
-        if host not in LOOPBACK and host != "::1":
-            raise ValueError(f"the practice Slack listens on the loopback only, not on {host}")
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host.strip("[]"), port))
-        config = uvicorn.Config(
-            self.app,
-            http=_Protocol,
-            ws="websockets-sansio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Quiet(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        await self._server.listening.wait()
-        return f"http://{host}:{self._socket.getsockname()[1]}"
-
-    async def stop(self) -> None:
-        """Close the port; open connections get a second."""
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await self._task
-        if self._socket is not None:
-            self._socket.close()
+def served(routes: list[BaseRoute], host: str, port: int) -> LoopbackServer:
+    """The port with these routes, not yet started; raises ValueError for a host that is not this machine."""
+    app = Guard(Starlette(routes=routes))
+    return LoopbackServer(app, host, port, http=_Protocol, ws="websockets-sansio", server_header=True)

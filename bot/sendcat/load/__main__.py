@@ -1,4 +1,4 @@
-"""``python -m bot.sendcat.load``: the load child; started by `bot.sendcat.load.drill`, not by people."""
+"""``python -m bot.sendcat.load``: the load child; started by `bot.sendcat.load.crew`, not by people."""
 
 from __future__ import annotations
 

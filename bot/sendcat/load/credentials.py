@@ -57,7 +57,7 @@ def _broken(target: Target, where: str, then: str) -> Callable[[str], Broken]:
 
 
 def _from_file(target: Target, file: Path, then: str) -> tuple[ChatUser, ...]:
-    broken = _broken(target, str(file), then)
+    broken = _broken(target, file.name, then)
     try:
         if file.stat().st_size > MAX_POOL_BYTES:
             raise broken("it is larger than 16 MiB")

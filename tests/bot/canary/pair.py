@@ -22,9 +22,9 @@ from pydantic import SecretStr
 
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.sendcat.clock import STEPPED_START_MS, PracticeClock
-from bot.sendcat.load import DrillSecrets, plan_drill
 from bot.sendcat.load.bodies import builder
-from bot.sendcat.load.plan import ChatUser
+from bot.sendcat.load.plan import ChatUser, DrillSecrets
+from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.load.report import run_of
 from bot.sendcat.load.stream import ChatStream
 from bot.target import Environment, Target

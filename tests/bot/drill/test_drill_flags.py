@@ -14,7 +14,8 @@ from bot.config import Config, build
 from bot.drill.flags import VARIABLES
 from bot.errors import Refused, SendcatError, Unknown
 from bot.main import Bot
-from bot.sendcat.load import drill_secrets, plan_drill
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.planning import plan_drill
 from bot.store import artifacts
 from bot.store.artifacts import Artifact
 from bot.terminal.variables import with_variables

@@ -26,21 +26,22 @@ def house(tmp_path: Path, sendcat: PracticeSendcat) -> Path:
     return tmp_path
 
 
-async def _post(sendcat: PracticeSendcat) -> int:
+async def _posts(sendcat: PracticeSendcat, times: int = 1) -> list[int]:
+    address = f"{sendcat.site_url}/api/gmail/push?token={sendcat.gmail_token}"
     async with httpx.AsyncClient(trust_env=False) as client:
-        return (await client.post(f"{sendcat.site_url}/api/gmail/push?token={sendcat.gmail_token}")).status_code
+        return [(await client.post(address)).status_code for _ in range(times)]
 
 
 async def test_from_a_terminal(house: Path, sendcat: PracticeSendcat, capsys: pytest.CaptureFixture[str]) -> None:
     assert await carry_out("practice", "broken", house) == 0
-    assert await _post(sendcat) == 503
+    assert await _posts(sendcat) == [503]
     assert await carry_out("practice", "f:caps", house) == 0
     assert await carry_out("practice", None, house) == 0
     assert "practice: broken (every answer is a 503); faults: F:caps" in capsys.readouterr().out
     assert await carry_out("practice", "healthy", house) == 0
 
     assert (sendcat.conduct, sendcat.active_faults()) == ("healthy", [])
-    assert await _post(sendcat) == 415
+    assert await _posts(sendcat) == [415]
     for words in (("practice", "slowish"), ("practice", "Z"), ("nobody", "slower")):
         with pytest.raises(Unknown, match=r"Conducts|no Sendcat"):
             await carry_out(*words, house)
@@ -50,7 +51,7 @@ async def test_from_a_terminal(house: Path, sendcat: PracticeSendcat, capsys: py
 
 async def test_a_share_of_answers_and_of_chats_goes_wrong(sendcat: PracticeSendcat) -> None:
     sendcat.switches.site_fail_share = 0.5
-    seen = [await _post(sendcat) for _ in range(60)]
+    seen = await _posts(sendcat, 60)
     assert 10 < seen.count(503) < 50
     assert set(seen) == {503, 415}
 

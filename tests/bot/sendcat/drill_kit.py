@@ -8,9 +8,9 @@ from typing import Any
 
 from bot.clock import SystemClock
 from bot.sendcat.brake import Brake
-from bot.sendcat.load import DrillPlan, DrillProgress, DrillSecrets, ScenarioPlan, drill
 from bot.sendcat.load.engine import Engine
-from bot.sendcat.load.plan import ChatUser
+from bot.sendcat.load.parent import drill
+from bot.sendcat.load.plan import ChatUser, DrillPlan, DrillProgress, DrillSecrets, ScenarioPlan
 from bot.sendcat.load.report import report_of
 from slo.policy import Baseline, Ownership, load
 from slo.profiles import StagePlan, StreamPlan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.clock import SystemClock
 from bot.sendcat.brake import Brake
-from bot.sendcat.load import DrillSecrets, drill
-from bot.sendcat.load.plan import ChatUser
+from bot.sendcat.load.parent import drill
+from bot.sendcat.load.plan import ChatUser, DrillSecrets
 from slo.profiles import StreamPlan
 from slo.reports import DrillReport
 from slo.scenarios import CHAT

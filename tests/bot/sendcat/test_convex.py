@@ -357,12 +357,17 @@ async def test_R26_an_unclear_setting_is_not_repeated(convex: Build) -> None:
 
 async def test_no_more_than_four_calls_at_a_time(convex: Build) -> None:
     running = most = 0
+    full = asyncio.Event()
 
     async def counting(seen: Seen, writer: Writer) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.02)
+        if running == 4:
+            full.set()
+        async with asyncio.timeout(20):
+            await full.wait()
+        await asyncio.sleep(0.02)  # a fifth would come now
         running -= 1
         await value(1)(seen, writer)
 

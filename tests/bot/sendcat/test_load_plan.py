@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from bot.errors import Broken, Refused, Unknown
-from bot.sendcat.load import DrillPlan, DrillSecrets, drill_secrets, plan_drill
 from bot.sendcat.load.bodies import builder
+from bot.sendcat.load.credentials import drill_secrets
+from bot.sendcat.load.plan import DrillPlan, DrillSecrets
+from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.load.stream import ChatStream
 from bot.target import Ceilings, Target
 from slo.profiles import Scale

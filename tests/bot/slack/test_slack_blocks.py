@@ -295,7 +295,7 @@ CARDS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CARDS, st.booleans())
 def test_R34_any_card_is_clean_whatever_stands_in_it(card: Card, table_fallback: bool) -> None:
     """Even text that skipped the escaping helper can neither break a limit nor come alive."""
@@ -318,7 +318,7 @@ def stays_clean(card: Card, table_fallback: bool) -> None:
         assert_clean(render_attachment(note))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.builds(Attachment, title=CORPUS, text=st.lists(CORPUS, max_size=30).map("\n".join)))
 def test_R34_any_attachment_is_clean(note: Attachment) -> None:
     assert_clean(render_attachment(note))
@@ -354,7 +354,7 @@ def test_R34_foreign_text_is_inert_in_every_part_of_a_card(foreign: str) -> None
                 assert not ALIVE.search(text.removeprefix("*Next:* ")), text
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CORPUS, st.integers(8, 400))
 def test_a_cut_never_breaks_a_mark_or_an_entity(text: str, limit: int) -> None:
     drawn = mrkdwn(text, limit)

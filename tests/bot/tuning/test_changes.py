@@ -443,3 +443,17 @@ async def test_R36_no_secret_of_the_deployment_is_kept(bench: Bench) -> None:
     for name, secret in bench.sendcat.deployment.environment.texts().items():
         if len(secret) >= 16 and name != "ALLOWED_ORIGINS":
             assert secret.encode() not in kept, name
+
+
+async def test_R17_two_names_of_one_deployment_share_the_lock(bench: Bench) -> None:
+    """The other name is refused with who holds it; once that change has ended, it may."""
+    targets = bench.bot.world.config.target
+    targets["twin"] = targets["practice"].model_copy(update={"name": "twin"})
+    assert (await bench.say(f"tune {CHAT} +20%")).status == 5
+
+    refused = await bench.say(f"tune {LIMIT} +10% --target=twin")
+    assert refused.status == 4
+    assert "c-1" in refused.text
+
+    assert (await bench.say("tune reject c-1")).status == 0
+    assert (await bench.say(f"tune {LIMIT} +10% --target=twin")).status == 5

@@ -12,7 +12,7 @@ import pytest
 
 from bot.practice.sendcat import PracticeSendcat
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.node, pytest.mark.prove, pytest.mark.timeout(240)]
 
 
 async def run(*command: str, cwd: Path, env: dict[str, str], within_s: float = 90) -> tuple[int, str, str]:

@@ -13,8 +13,8 @@ from slack_bolt.adapter.asgi.async_handler import AsyncSlackRequestHandler
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.practice.loopback import LoopbackServer
 from bot.practice.slack import LOST_ANSWER, RATE_LIMITED, PracticeSlack, signature
-from bot.practice.slack.server import Server
 
 
 async def test_a_lost_answer_was_applied(slack: PracticeSlack, web: AsyncWebClient) -> None:
@@ -212,10 +212,9 @@ async def test_signed_requests_over_a_port(slack: PracticeSlack, session: aiohtt
     """R1: HTTP mode against a listening bot: challenge, command; a forged and an old copy are refused by Bolt."""
     bolt = Bolt(slack, session)
     handler = AsyncSlackRequestHandler(bolt.app)
-    server = Server([])
-    server.app = handler
-    address = await server.start("127.0.0.1", 0)
-    http = slack.deliver_http(address + "/slack/events")
+    server = LoopbackServer(handler, "127.0.0.1", 0)
+    await server.start()
+    http = slack.deliver_http(server.url + "/slack/events")
     try:
         assert (await slack.verify_url()).ok
         assert (await slack.command("oncall", "C0INC", "/sendcat help")).ok
