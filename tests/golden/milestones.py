@@ -6,8 +6,6 @@ import json
 import os
 from typing import Any
 
-from bot.milestone.policies import Policies
-
 from bot.cases.decided import decided
 from bot.command import Outcome
 from bot.commands import catalog
@@ -17,6 +15,7 @@ from bot.milestone import gathering
 from bot.milestone.flags import MilestoneArgs
 from bot.milestone.gathering import AFTER, BEFORE, DRILL, LEASES, POOL, Asked, Gathered
 from bot.milestone.made import conclude
+from bot.milestone.policies import Policies
 from bot.run import Run
 from bot.store import cases
 from bot.store.cases import Case
