@@ -12,7 +12,7 @@ from bot.store.cases import Case, State
 from bot.target import Environment
 from slo.artifacts import MilestoneReport
 from slo.verdict import Verdict
-from tests.bot.milestone_kit import TRY, write_policy
+from tests.bot.milestone.milestone_kit import TRY, write_policy
 from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
 
 POOL = "chat-auth-pool-loadtest-story-1-20.json"

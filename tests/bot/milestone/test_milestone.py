@@ -14,7 +14,7 @@ from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store.artifacts import holds_secrets
 from bot.target import Environment
 from slo.artifacts import MilestoneReport
-from tests.bot.milestone_kit import SMALL, TRY, write_policy
+from tests.bot.milestone.milestone_kit import SMALL, TRY, write_policy
 from tests.conftest import carry_out, config_for, until
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples" / "artifacts"
