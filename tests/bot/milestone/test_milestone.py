@@ -17,7 +17,7 @@ from slo.artifacts import MilestoneReport
 from tests.bot.milestone.milestone_kit import SMALL, TRY, write_policy
 from tests.conftest import carry_out, config_for, until
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples" / "artifacts"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples" / "artifacts"
 SNAPSHOT = "ops:getReliabilitySnapshot"
 
 
