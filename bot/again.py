@@ -1,4 +1,4 @@
-"""Saved reports judged again by our rules, from the files alone (operator-commands.md): what every kind shares.
+"""Saved reports judged again by our rules, from the files alone (INTERFACES.md, `judge`): what every kind shares.
 
 Each kind that names its evidence (gate, canary, milestone, region) has an ``again`` module of its own, which reads the
 files that lie beside its report; what needs nothing but itself is judged here. The same files always give the same
