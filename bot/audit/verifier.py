@@ -118,8 +118,8 @@ def card(checked: Checked, about: str) -> Card:
         sections.append("\n".join(f"• {inert(note)}" for note in checked.notes[:8]))
     then = {
         0: "",
-        1: "leave the files as they are; compare with a backup: sendcat audit verify --backup=newest, "
-        "then sendcat audit restore",
+        1: "leave the files as they are; compare with a backup: `sendcat audit verify --backup=newest`, "
+        "then `sendcat audit restore`",
         3: "anchors come within ten minutes of a record, and around every change and decision",
     }
     facts = [Fact(label="Records", value=str(checked.records)), Fact(label="Verified", value=str(checked.anchored))]

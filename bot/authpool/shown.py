@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.run import Run
 
 SHOWN, NAMED = 5, 3
-OWN = " (the target's own)"
+OWN = " (own)"
 
 
 def tokens_text(facts: PoolFacts, now_ms: int, max_age_ms: int) -> str:
@@ -102,7 +102,7 @@ def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
     sections: list[str] = []
     enough: dict[str, None] = {}
     for each in pools:
-        name = f"{shown(each.name)}{'' if each.made else OWN}"
+        name = f"{_short(each.name)}{'' if each.made else OWN}"
         if isinstance(each.facts, str):
             rows.append((Cell(text=name), Cell(text="not usable", tone=Tone.BAD), *[Cell(text="–")] * 3))
             sections.append(inert(each.facts, 200))
@@ -128,14 +128,17 @@ def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
         title=f"{fit_for}: {count} of {target}" if pools else f"No pool of {target}",
         tone=Tone.OK if enough else Tone.WARN,
         context=run.context,
-        table=Table(columns=("Pool", "Users that hold", "Age", "Tokens", "Enough for"), rows=tuple(rows))
-        if rows
-        else None,
+        table=Table(columns=("Pool", "Fresh", "Age", "Tokens", "Enough for"), rows=tuple(rows)) if rows else None,
         sections=tuple(sections[:SHOWN]),
         next="" if enough else f"`/sendcat pool --count=20 --target={target}` makes one, or renews it",
         buttons=() if enough else (_make(target),),
         final=True,
     )
+
+
+def _short(name: str) -> str:
+    """A pool's name without what all of them have."""
+    return shown(name).removeprefix("chat-auth-pool-").removesuffix(".json")
 
 
 def _make(target: str) -> Button:

@@ -192,8 +192,8 @@ def table(deltas: Sequence[Delta]) -> Table:
         return 2 if is_near(delta) else 3 if delta.metric in _ALWAYS else 4
 
     repeats = _repeats(deltas)
-    ordered = sorted(deltas, key=lambda delta: (weight(delta), repeats(delta)))
-    chosen = [delta for delta in ordered if weight(delta) < 4][:ROWS]
+    ordered = sorted(deltas, key=weight)
+    chosen = [delta for delta in ordered if weight(delta) < 4 and not repeats(delta)][:ROWS]
     left = len(deltas) - len(chosen)
     return Table(
         columns=("Check", "Control", "Candidate", "Difference", "Limit"),
@@ -294,7 +294,8 @@ def brief(statistics: CanaryStatistics | None) -> str:
         if item.p95_ratio is not None:
             ratios.append(f"{name} × {_range(item.p95_ratio, '{:.2f}')}")
         worse = [rate.metric for rate in item.rates if rate.sure and rate.difference.value > 0]
-        sure += [f"{name} {metric}" for metric in worse[:2]]
+        # What is 5xx is not 2xx either.
+        sure += [f"{name} {metric}" for metric in worse[:2] if metric != "not 2xx" or "5xx" not in worse]
     said = [f"p95 {', '.join(ratios)}"] if ratios else []
     said += [f"more, and not by chance: {', '.join(sure)}"] if sure else []
     return "; ".join(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.card import Attachment, Button, Card, Cell, Field, Form, Table, Tone, when
+from bot.card import Attachment, Button, Card, Field, Form, Tone, when
 from bot.command import Args, Command, Outcome
 
 if TYPE_CHECKING:
@@ -206,20 +206,18 @@ def _card(
     def said(text: str | None) -> str:
         return "unset" if text is None else inert(text, 40) or "empty"
 
-    rows = tuple(
-        (
-            Cell(text=knob),
-            Cell(text=said(one.was)),
-            Cell(text=said(one.now), tone=Tone.BAD),
-            Cell(text=("new" if knob in new else "known") + (f", record {one.seq}" if one.seq else "")),
-        )
-        for knob, one in sorted(outside.items(), key=lambda item: -item[1].seen_ms)
-    )
+    # Lines and no table: names are long, and a phone would show nothing but them.
+    ordered = sorted(outside.items(), key=lambda item: -item[1].seen_ms)
+    rows = [
+        f"🔴 `{knob}` {said(one.was)} → {said(one.now)} · {'new' if knob in new else 'known'}"
+        + (f", record {one.seq}" if one.seq else "")
+        for knob, one in ordered
+    ]
     count = len(outside)
     title = f"{count} knob{'' if count == 1 else 's'} changed outside the bot" if count else "Every knob is as recorded"
     if not count and seen is None:
         title = f"First look: {stored} stored knob{'' if stored == 1 else 's'} noted"
-    lines = []
+    lines = ["\n".join(rows[:ROWS])] if rows else []
     if events:
         told = [f"{e.knob} {when(e.at_ms)} by a {inert(e.actor, 30)} ({inert(e.action, 60)})" for e in events[-5:]]
         lines.append("*Convex's log, not by the bot:*\n" + "\n".join(f"• {line}" for line in told))
@@ -229,40 +227,56 @@ def _card(
     if doubtful:
         lines.append(f"Left out, since it is at work or unclear: {', '.join(doubtful)}.")
     known = f"{len(new)} of them {'is' if len(new) == 1 else 'are'} new, and on the record now." if new else ""
-    names = [row[0].text for row in rows]
-    first = next((knob for knob in names if outside[knob].was is not None), next(iter(names), ""))
+    names = [knob for knob, _ in ordered]
+    first = next((knob for knob in names if _step_back(knob, outside[knob]) is not None), next(iter(names), ""))
     return Card(
         title=title,
         tone=Tone.BAD if count else Tone.OK,
         context=run.context,
         lead=known,
-        table=Table(columns=("Knob", "Record says", "Is now", "Known"), rows=rows[:ROWS]) if rows else None,
         sections=tuple(lines),
         next=_mend(first, outside[first]) if first else "",
         buttons=_buttons(run, first, outside[first] if first else None),
         footer="only listed knobs are ever read; nothing was changed",
-        attachments=(
-            (Attachment(title="All of them", text="\n".join(" ".join(cell.text for cell in row) for row in rows)),)
-            if len(rows) > ROWS
-            else ()
-        ),
+        attachments=((Attachment(title="All of them", text="\n".join(rows)),) if len(rows) > ROWS else ()),
         final=True,
     )
 
 
 def _mend(knob: str, one: Outside) -> str:
     """How the newest one is put right, either way."""
-    if one.was is not None:
-        back = f"`/sendcat tune {knob} {_plain(one.was)}`, which another person approves"
-    else:
-        back = f"whoever holds the deploy key runs `npx convex env remove {knob}`"
-    return f"put {knob} back: {back}; or accept it as it is"
-
-
-def _plain(text: str) -> str:
     from bot.redact import inert
 
-    return inert(text, 40)
+    step = _step_back(knob, one)
+    if step is not None and step == one.was:
+        back = f"put {knob} back: `/sendcat tune {knob} {step}`, which another person approves"
+    elif step is not None:
+        to = inert(one.was, 40)
+        back = (
+            f"put {knob} back to {to} step by step: `/sendcat tune {knob} {step}` first, which another person approves"
+        )
+    else:
+        line = (
+            f"npx convex env remove {knob}" if one.was is None else f"npx convex env set {knob} '{inert(one.was, 40)}'"
+        )
+        back = f"put {knob} back: whoever holds the deploy key runs `{line}`"
+    return f"{back}; or accept it as it is"
+
+
+def _step_back(knob: str, one: Outside) -> str | None:
+    """The lawful change that leads back at once, or as far as one change may (R22); None where no change does."""
+    from playbooks.knobs import KnobType, all_knobs, parse_value
+    from playbooks.tuning import Standing, legal
+
+    found = all_knobs()[knob]
+    if found.type is not KnobType.INT or one.was is None or one.now is None or not found.accepts(one.now):
+        return None
+    was, now = parse_value(found, one.was), parse_value(found, one.now)
+    reach = legal(knob, Standing(one.now, now))
+    if reach is None or not isinstance(was, int) or not isinstance(now, int):
+        return None
+    step = min(max(was, reach.low), reach.high)
+    return str(step) if step != now else None
 
 
 def _buttons(run: Run, knob: str, one: Outside | None) -> tuple[Button, ...]:
@@ -271,9 +285,10 @@ def _buttons(run: Run, knob: str, one: Outside | None) -> tuple[Button, ...]:
     if one is None:
         return (again,)
     buttons = []
-    if one.was is not None and one.was.isalnum():
-        line = f"tune {knob} {one.was} --target={run.target.name}"
-        buttons.append(Button(label=f"Propose {one.was} again"[:75], line=line, name="tuning.propose", style="primary"))
+    step = _step_back(knob, one)
+    if step is not None:
+        line = f"tune {knob} {step} --target={run.target.name}"
+        buttons.append(Button(label=f"Propose {step}", line=line, name="tuning.propose", style="primary"))
     why = Form(
         title="Accept a value",
         fields=(Field(flag="why", label="Why is it right as it is?", kind="long"),),

@@ -94,7 +94,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     )
     case = answer.case
     if answer.exit_status or case is None or case.answer is None:
-        made = said(run, answer, f"run the canary: /sendcat canary --candidate={candidate.name}")
+        made = said(run, answer, f"run the canary: `/sendcat canary --candidate={candidate.name}`")
         title = f"{made.card.title}: {candidate.name} beside {control.name}"[:140]
         return replace(made, card=made.card.model_copy(update={"title": title}))
     decision = case.answer

@@ -142,8 +142,8 @@ async def _mark(run: Run, item_id: str, verb: Verb, value: str) -> Outcome:
         ended = item.done
         if ended is not None and verb != "reopen":
             raise Refused(
-                f"{item.id} was ended by {mention(ended.by)} {when(ended.at_ms)}: {ended.value}",
-                rule="an item is ended once",
+                f"{item.id} is done already: {ended.value}",
+                rule=f"an item is ended once; this one by {mention(ended.by)} {when(ended.at_ms)}",
                 then=f"/sendcat gameday reopen {item.id}",
             )
         if ended is None and verb == "reopen":

@@ -93,7 +93,7 @@ async def _status(run: Run, args: StatusArgs) -> Outcome:
     more = {"ladder": dict(ladder.data(rungs)), "milestone": args.milestone}
     if answer.exit_status or answer.case is None:
         of = f" --release={args.release}" if args.release else ""
-        made = said(run, answer, f"/sendcat milestone-gate --milestone={args.milestone}{of}")
+        made = said(run, answer, f"`/sendcat milestone-gate --milestone={args.milestone}{of}`")
         title = f"{made.card.title}: milestone {name} on {run.target.name}"[:140]
         card = made.card.model_copy(update={"title": title, "sections": (ladder.words(rungs),)})
         return replace(made, card=card, data=made.data | more)

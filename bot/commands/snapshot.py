@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from bot.card import Attachment, Button, Card, Cell, Table, Tone
+from bot.card import Attachment, Button, Card, Table, Tone
 from bot.command import EXIT, Args, Command, Outcome
 from bot.redact import inert
 from slo.verdict import Verdict
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from slo.snapshot import Snapshot
     from slo.verdict import Judgement
 
+MOST_CHANGES = 10
 MOMENT_MS = 1_000_000_000_000
 """From here on a whole number of a snapshot is a moment (ms UTC), not a count: the year 2001."""
 
@@ -51,13 +52,15 @@ async def _run(run: Run, args: SnapshotArgs) -> Outcome:
         else:
             name, earlier = before
             deltas = diff(earlier, snapshot)
-            rows = tuple((Cell(text=d.path), Cell(text=_value(d.before)), Cell(text=_value(d.after))) for d in deltas)
-            table = Table(columns=("Field", "Before", "After"), rows=rows[:10]) if rows else None
-            count = f"{len(rows)} field{'' if len(rows) == 1 else 's'} changed" if rows else "Nothing changed"
+            # Lines and no table: paths are long, and a phone would show nothing but them.
+            lines = [f"`{d.path}`  {_value(d.before)} → {_value(d.after)}" for d in deltas]
+            table = None
+            if lines:
+                sections.insert(0, "\n".join(lines[:MOST_CHANGES]))
+            count = f"{len(lines)} field{'' if len(lines) == 1 else 's'} changed" if lines else "Nothing changed"
             lead = f"{lead} {count} since `{name}`.".strip()
-            if len(rows) > 10:
-                text = "\n".join(" | ".join(cell.text for cell in row) for row in rows)
-                attachments = (*attachments, Attachment(title="All changes", text=text))
+            if len(lines) > MOST_CHANGES:
+                attachments = (*attachments, Attachment(title="All changes", text="\n".join(lines)))
             data["diff"] = [{"path": d.path, "before": d.before, "after": d.after} for d in deltas]
             data["compared_with"] = name
     card = Card(

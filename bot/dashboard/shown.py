@@ -81,9 +81,9 @@ def _now(made: Made) -> str:
 
 
 def table(made: Made) -> Table:
-    """Endpoint, runs, newest p95 with its limit, the worst one, errors, streams."""
+    """Endpoint, newest p95 with its limit, the worst one, errors, streams, runs."""
     return Table(
-        columns=("Endpoint", "Runs", "p95 now", "worst", "Errors", "Streams"),
+        columns=("Endpoint", "p95 now", "worst", "Errors", "Streams", "Runs"),
         rows=tuple(_row(trend) for trend in made.board.trends),
         caption="p95 now: the newest drill. The rest: the worst of all drills shown.",
     )
@@ -97,7 +97,6 @@ def _row(trend: Trend) -> tuple[Cell, ...]:
     now = points[-1].p95_ms if points else None
     return (
         Cell(text=trend.endpoint),
-        Cell(text=str(len(points))),
         Cell(text=f"{ms(now)} of {ms(limit)}" if now is not None else "–", tone=_tone(now, limit)),
         Cell(text=ms(max(p95s)) if p95s else "–", tone=_tone(max(p95s, default=None), limit)),
         errors(trend),
@@ -105,6 +104,7 @@ def _row(trend: Trend) -> tuple[Cell, ...]:
             text=share(min(streams)) if streams else "–",
             tone=_tone(min(streams, default=None), slo.min_two_xx_rate if slo else None, at_least=True),
         ),
+        Cell(text=str(len(points))),
     )
 
 

@@ -10,7 +10,7 @@ from bot.card import who as mention
 from bot.drill.shown import stages_attachment
 from bot.gameday.judged import LOOK
 from bot.redact import inert
-from bot.views import duration, number, red_text, verdict_tone
+from bot.views import duration, red_text, verdict_tone
 from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.run import Run
     from bot.store.gameday import Item
 
-MOST_ITEMS, MOST_STILL, MOST_LISTED = 6, 3, 10
+MOST_ITEMS, MOST_STILL, MOST_LISTED = 6, 3, 8
 MOST_BUTTONS = 4
 
 
@@ -28,6 +28,8 @@ def day_card(run: Run, day: Day, made: Concluded, *, lacking: str, more: Sequenc
     verdict, judgement = made.verdict, made.judged.judgement
     profiles = ", ".join(day.profiles)
     lead = day.halted.detail if day.halted is not None else _worst(judgement)
+    if not lead and day.sought is not None and day.sought.verdict is not Verdict.PASS:
+        lead = f"{inert(day.sought.reason, 200).removesuffix('.')}."
     if day.halted is None and judgement.original_rule is not (verdict is Verdict.PASS):
         word = "passes" if judgement.original_rule else "fails"
         lead = f"{lead} The original rule {word} this day; ours decides, and findings move it.".strip()
@@ -81,10 +83,11 @@ def _why(judged: Judgement) -> Cell:
     told = judged.failed or judged.undecided
     if not told:
         return Cell(text="within its limits")
+    if judged.failed and judged.failed[0].unit != "count":  # the findings tell them one by one
+        return Cell(text=f"{len(told)} over {'its limit' if len(told) == 1 else 'their limits'}")
     first = told[0]
-    value = f" {number(first.value, first.unit)}" if first.value is not None else ""
     more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-    return Cell(text=f"{first.name.replace('_', ' ')} of {first.scope}{value}{more}")
+    return Cell(text=f"{first.name.replace('_', ' ')} of {first.scope}{more}")
 
 
 def _then(made: Concluded) -> str:
@@ -152,7 +155,6 @@ _DONE = Form(
 
 
 def _item_text(item: Item) -> str:
-    began = f"since {when(item.made_ms)} on {item.target}{_times(item)}"
     if (done := item.done) is not None:
-        return f"✅ *{item.id}* {item.words}\ndone by {mention(done.by)} {when(done.at_ms)}: {done.value}"
-    return f"*{item.id}* {item.words}\n{holder(item)} · {began} · run {item.op}"
+        return f"✅ *{item.id}* {item.words} – done by {mention(done.by)} {when(done.at_ms)}: {done.value}"
+    return f"*{item.id}* {item.words} – {holder(item)} · since {when(item.made_ms)}{_times(item)}"

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 ROWS = 10
 MOST_TOLD = 3
 """Figures that are told in words above the table."""
+_ALWAYS = frozenset(
+    {"stream_success_rate", "429_rate", "p95_completion_latency", "p95_first_token_latency", "open_streams"}
+)
+"""Checks that are shown on every card, also when all is well."""
 _POOL = frozenset({SIZE, COVERAGE, FRESH})
 
 
@@ -154,13 +158,18 @@ def _rows(made: Made) -> tuple[Row, ...]:
 
 
 def _table(every: tuple[Row, ...], made: Made) -> Table | None:
-    """Red first, then what was not shown, then what is near its limit, then the rest in the policy's order."""
-    rank = {Verdict.FAIL: 0, Verdict.INCOMPLETE: 1, Verdict.PASS: 3}
-    ordered = sorted(every, key=lambda row: 2 if near(row.check) else rank[row.check.verdict])
+    """Red first, then what was not shown, then what is near its limit, then what is always shown."""
+
+    def weight(row: Row) -> int:
+        if row.check.verdict is not Verdict.PASS:
+            return 0 if row.check.verdict is Verdict.FAIL else 1
+        return 2 if near(row.check) else 3 if row.check.name in _ALWAYS else 4
+
+    ordered = sorted((row for row in every if weight(row) < 4), key=weight)
     shown = ordered[:ROWS]
     if not shown:
         return None
-    left = len(ordered) - len(shown)
+    left = len(every) - len(shown)
     compared = made.last is not None
     columns = ("Check", "Value", "Limit", *(("Against last",) if compared else ()), "Evidence")
     cells = [checks.cells(row) for row in shown]

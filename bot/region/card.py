@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bot.card import Attachment, Button, Card, Cell, Fact, Table, Tone
@@ -15,6 +16,7 @@ from slo.verdict import SNAPSHOT, Check, Verdict
 if TYPE_CHECKING:
     from bot.run import Run
 
+_DRILL = re.compile(r"load-drill-([a-z0-9_]{1,30})-\d{4}-(\d\d-\d\d)T(\d\d)-(\d\d)-\d\d-\d{3}Z\.json")
 LABELS = {
     "expected_peak_streams": "Forecast streams",
     "load_pressure_breaches": "Drills under pressure",
@@ -110,7 +112,7 @@ def _value(check: Check) -> str:
 def _fires(check: Check, found: Gathered) -> str:
     least = f"{(check.limit or 0) + 1:,.0f}"
     if check.scope == FORECAST:
-        return f"{least} streams"
+        return least
     if check.scope == SNAPSHOT:
         minutes = found.policy.ops_snapshot.window_minutes
         return f"{least} in {minutes:g} min" if check.name == "open_circuits" else least
@@ -128,7 +130,7 @@ def _sections(found: Gathered, made: Made) -> list[str]:
     said = []
     if made.warnings:
         said.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
-    breaches = [f"{shown(file)}: {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why]
+    breaches = [f"{_brief(file)} {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why]
     if breaches:
         more = f" and {len(breaches) - 3} more" if len(breaches) > 3 else ""
         said.append(f"*Under pressure:* {'; '.join(breaches[:3])}{more}")
@@ -139,6 +141,12 @@ def _sections(found: Gathered, made: Made) -> list[str]:
     if found.missing:
         said.append(f"*No snapshot:* {inert(found.missing, 200)}")
     return said
+
+
+def _brief(file: str) -> str:
+    """``quick of 11-23 07:37``: profile and start of a drill; the thread has the names of the files."""
+    named = _DRILL.fullmatch(file)
+    return f"{named[1]} of {named[2]} {named[3]}:{named[4]}" if named else shown(file)
 
 
 def _drills(found: Gathered) -> str:

@@ -120,12 +120,14 @@ def knobs_card(
     bad, off = [row for row in listed if row["rejected"]], [row for row in listed if row["off"]]
     # What is not as it should be comes first: a card shows ten rows, the thread all of them.
     ordered = sorted(listed, key=lambda row: (not row["rejected"], not row["off"]))
+    begins = f"{family.upper()}_" if family else ""
+    prefix = begins if begins and all(row["knob"].startswith(begins) for row in listed) else ""
     rows = tuple(
         (
-            Cell(text=row["knob"]),
             Cell(text=row["value"], tone=Tone.BAD if row["rejected"] else Tone.WARN if row["off"] else Tone.PLAIN),
-            Cell(text=row["range"]),
+            Cell(text=row["knob"].removeprefix(prefix)),
             Cell(text=row["legal"]),
+            Cell(text=row["range"]),
             Cell(text=row["playbooks"] or "–"),
         )
         for row in ordered
@@ -139,7 +141,12 @@ def knobs_card(
         tone=Tone.BAD if bad else Tone.WARN if off else Tone.PLAIN,
         context=context,
         lead="\n".join(_stands(row) for row in (*bad, *(row for row in off if not row["rejected"]))[:6]),
-        table=Table(columns=("Knob", "Effective", "Allowed", "Next step", "Playbook"), rows=rows),
+        # A phone shows the first columns only, and the names are long.
+        table=Table(
+            columns=("Effective", "Knob", "Next step", "Allowed", "Playbook"),
+            rows=rows,
+            caption=f"every name begins with {prefix}" if prefix else "",
+        ),
         sections=(f"*Families:* {', '.join(families)}",) if family is None else (),
         next="`/sendcat tune KNOB VALUE` proposes a change"
         + ("" if family else "; `/sendcat knobs bulkhead` shows one family"),

@@ -288,7 +288,7 @@ async def test_items_are_ended_once_and_taken_up_again(bot: Bot) -> None:
         ("gameday assign gi-1 me", 0, "looks after it"),
         ("gameday reopen gi-1", 4, "gi-1 is open"),
         ("gameday done gi-1 raised the cap <!channel>", 0, "Done: gi-1"),
-        ("gameday done gi-1 again", 4, "was ended by"),
+        ("gameday done gi-1 again", 4, "gi-1 is done already"),
         ("gameday items", 0, "No action item of practice is open"),
         ("gameday reopen gi-1", 0, "Open again: gi-1"),
         ("gameday items", 0, "1 action item of practice is open"),

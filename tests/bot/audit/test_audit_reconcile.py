@@ -90,7 +90,7 @@ async def test_a_strangers_change_is_found_recorded_once_shown_until_it_is_mende
         (knob, "changed outside", "system")
         for knob in sorted((WEB, LIMIT), key=[f["object"] for f in await facts(bot)].index)
     ]
-    assert f"tune {WEB} 3" in found["card"]["next"] or "env remove" in found["card"]["next"]
+    assert f"back to 3 step by step: `/sendcat tune {WEB} 4` first" in found["card"]["next"]  # R22: +1 or 20 % a change
     assert "OPENROUTER" not in json.dumps([found, again, await facts(bot)])
     assert "sk-changed" not in json.dumps([found, again])
 
