@@ -6,14 +6,14 @@ A region trigger or a milestone that waits for evidence is a decision, not a fau
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from playbooks.book import Book
 from playbooks.facts import Facts
 from playbooks.signals import Signal, judge_signals, one_provider, suggestions
-from slo.verdict import Judgement, Verdict, combine
+from slo.verdict import Check, Judgement, Verdict, combine
 
 REQUIRED = "ABCDF"
 """Signals without which a deployment is not called healthy; E, G and H need evidence that triage does not gather."""
@@ -194,20 +194,26 @@ def _unknown(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None],
     """What could not be known and why, the widest gap first: a step not run, one half done, a signal not judged."""
     absent = [name for name, part in parts.items() if part is None]
     if absent:
-        reasons = list(dict.fromkeys(why_not[name] for name in absent if name in why_not))
-        return f"{_listed(absent)} did not run{f' ({reasons[0]})' if len(reasons) == 1 else ''}"
+        reasons = [f" ({why_not[name].partition('. ')[0]})" if name in why_not else "" for name in absent]
+        if len(set(reasons)) == 1:  # told once
+            return f"{_listed(absent)} did not run{reasons[0]}"
+        return f"not run: {', '.join(name + why for name, why in zip(absent, reasons, strict=True))}"
     for name, part in parts.items():
         if part is not None and part.verdict is Verdict.INCOMPLETE:
-            undecided = [f"{check.scope} {check.name.replace('_', ' ')}" for check in part.undecided]
-            if part.reason or not undecided:
+            if part.reason or not part.undecided:
                 return f"{name}: {part.reason or 'incomplete'}"
-            more = f" and {len(undecided) - 1} more" if len(undecided) > 1 else ""
-            return f"{name}: {undecided[0]}{more} not measured"
+            return f"{name}: {_counted(part.undecided)} not measured"
     unjudged = [signal for signal in signals if signal.state == "not judged" and signal.letter in REQUIRED]
     if not unjudged:
         return ""
     why = unjudged[0].why if len({signal.why for signal in unjudged}) == 1 else "see what is not known"
     return f"{_named(unjudged)} not judged: {why}"
+
+
+def _counted(checks: Sequence[Check]) -> str:
+    """The first of the checks, and how many more there are."""
+    more = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
+    return f"{checks[0].scope} {checks[0].name.replace('_', ' ')}{more}"
 
 
 def _named(signals: list[Signal]) -> str:

@@ -111,6 +111,8 @@ def _judged(book: Book, facts: Facts) -> dict[str, Any]:
     [
         ((None, "PASS"), {"quick drill": "stopped"}, "INCOMPLETE: quick drill did not run (stopped)"),
         ((None, None), {}, "INCOMPLETE: probe and quick drill did not run"),
+        ((None, None), {"probe": "x", "quick drill": "x"}, "INCOMPLETE: probe and quick drill did not run (x)"),
+        ((None, None), {"probe": "x", "quick drill": "y"}, "INCOMPLETE: not run: probe (x), quick drill (y)"),
         (("INCOMPLETE", "PASS"), {}, "INCOMPLETE: quick drill: the case says INCOMPLETE"),
         (("PASS", "FAIL"), {}, "FAIL: probe: the case says FAIL, no playbook's signal fired"),
         ((None, "FAIL"), {}, "FAIL: probe: the case says FAIL, no playbook's signal fired"),
