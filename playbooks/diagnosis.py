@@ -6,14 +6,14 @@ A region trigger or a milestone that waits for evidence is a decision, not a fau
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from playbooks.book import Book
 from playbooks.facts import Facts
 from playbooks.signals import Signal, judge_signals, one_provider, suggestions
-from slo.verdict import Judgement, Verdict, combine
+from slo.verdict import Check, Judgement, Verdict, combine
 
 REQUIRED = "ABCDF"
 """Signals without which a deployment is not called healthy; E, G and H need evidence that triage does not gather."""
@@ -104,19 +104,23 @@ def diagnose(
     probe_judgement: Judgement | None,
     posture_judgement: Judgement | None,
     book: Book,
+    why_not: Mapping[str, str] | None = None,
 ) -> Diagnosis:
-    """Put signals and judgements together; a judgement that is None was not made, and decides nothing."""
+    """Put signals and judgements together; a judgement that is None was not made, and decides nothing.
+
+    ``why_not`` says why one was not made, by its name: ``snapshot``, ``probe`` or ``quick drill``.
+    """
     signals = judge_signals(facts, book)
     parts = {"snapshot": posture_judgement, "probe": probe_judgement, "quick drill": drill_judgement}
     made = [Verdict.INCOMPLETE if part is None else part.verdict for part in parts.values()]
     verdict = combine([*made, *(_verdict_of(signal) for signal in signals)])
     letters = suggestions(signals)
     cause = _cause(verdict, letters, one_provider=one_provider(signals))
-    missing = _missing(signals, parts)
+    missing = _missing(signals, parts, why_not or {})
     return Diagnosis(
         verdict=verdict,
         cause=cause,
-        headline=_headline(verdict, cause, letters),
+        headline=_headline(verdict, cause, letters, signals, parts, why_not or {}),
         reason=_reason(signals, parts, missing),
         signals=signals,
         suggestions=letters,
@@ -150,11 +154,75 @@ def _cause(verdict: Verdict, letters: tuple[str, ...], *, one_provider: bool) ->
     return Cause.REGION if letters[:1] == ("G",) else Cause.NONE_FOUND
 
 
-def _headline(verdict: Verdict, cause: Cause, letters: tuple[str, ...]) -> str:
-    if cause is not Cause.SEVERAL:
-        return f"{verdict}: {cause}"
-    named = [str(_CAUSES[letter]) for letter in letters if letter not in DECISIONS]
-    return f"{verdict}: {cause}: {', '.join(named)}"
+def _headline(
+    verdict: Verdict,
+    cause: Cause,
+    letters: tuple[str, ...],
+    signals: tuple[Signal, ...],
+    parts: Mapping[str, Judgement | None],
+    why_not: Mapping[str, str],
+) -> str:
+    """The verdict and its cause; where there is none, what is red without one, or what could not be known and why."""
+    words = str(cause)
+    if cause is Cause.SEVERAL:
+        words += f": {', '.join(str(_CAUSES[letter]) for letter in letters if letter not in DECISIONS)}"
+    if verdict is Verdict.PASS:
+        return f"{verdict}: {words}"
+    if verdict is Verdict.FAIL:
+        if cause is Cause.NONE_FOUND:
+            return f"{verdict}: {_red(parts)}, no playbook's signal fired"
+        return f"{verdict}: {f'{_red(parts)}; {words}' if cause is Cause.REGION else words}"
+    again = any(signal.fired and signal.variant in AGAIN for signal in signals)
+    unknown = _unknown(signals, parts, why_not) or ("one more look decides" if again else "")
+    known = "" if cause is Cause.NONE_FOUND else words
+    return f"{verdict}: {'; '.join(filter(None, (known, unknown))) or 'nothing was measured'}"
+
+
+def _red(parts: Mapping[str, Judgement | None]) -> str:
+    """What failed although no signal of a fault fired."""
+    checks = [
+        f"{check.scope} {check.name.replace('_', ' ')}" for part in parts.values() if part for check in part.failed
+    ]
+    if checks:
+        more = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
+        return f"{checks[0]} is red{more}"
+    bad = [f"{name}: {part.reason}" for name, part in parts.items() if part and part.verdict is Verdict.FAIL]
+    return bad[0] if bad else str(Cause.NONE_FOUND)
+
+
+def _unknown(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None], why_not: Mapping[str, str]) -> str:
+    """What could not be known and why, the widest gap first: a step not run, one half done, a signal not judged."""
+    absent = [name for name, part in parts.items() if part is None]
+    if absent:
+        reasons = [f" ({why_not[name].partition('. ')[0]})" if name in why_not else "" for name in absent]
+        if len(set(reasons)) == 1:  # told once
+            return f"{_listed(absent)} did not run{reasons[0]}"
+        return f"not run: {', '.join(name + why for name, why in zip(absent, reasons, strict=True))}"
+    for name, part in parts.items():
+        if part is not None and part.verdict is Verdict.INCOMPLETE:
+            if part.reason or not part.undecided:
+                return f"{name}: {part.reason or 'incomplete'}"
+            return f"{name}: {_counted(part.undecided)} not measured"
+    unjudged = [signal for signal in signals if signal.state == "not judged" and signal.letter in REQUIRED]
+    if not unjudged:
+        return ""
+    why = unjudged[0].why if len({signal.why for signal in unjudged}) == 1 else "see what is not known"
+    return f"{_named(unjudged)} not judged: {why}"
+
+
+def _counted(checks: Sequence[Check]) -> str:
+    """The first of the checks, and how many more there are."""
+    more = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
+    return f"{checks[0].scope} {checks[0].name.replace('_', ' ')}{more}"
+
+
+def _named(signals: list[Signal]) -> str:
+    letters = sorted(signal.letter for signal in signals)
+    return f"signal{'s' if len(letters) > 1 else ''} {_listed(letters)}"
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _reason(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None], missing: tuple[str, ...]) -> str:
@@ -168,24 +236,31 @@ def _reason(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None], 
     failed = [f"{name}: {part.reason}" for name, part in parts.items() if part and part.verdict is Verdict.FAIL]
     if failed:
         return "; ".join(failed)
-    return f"not seen: {'; '.join(missing)}" if missing else "every signal is quiet, every check is within its limit"
+    if not missing:
+        return "every signal is quiet, every check is within its limit"
+    seen = any(part is not None and part.checks for part in parts.values())
+    return "what could be seen shows no fault; that is not a pass" if seen else "nothing could be measured"
 
 
-def _missing(signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None]) -> tuple[str, ...]:
+def _missing(
+    signals: tuple[Signal, ...], parts: Mapping[str, Judgement | None], why_not: Mapping[str, str]
+) -> tuple[str, ...]:
     """What could not be seen and would count; reads that only would add detail stay with their signal."""
     found: list[str] = []
     for name, part in parts.items():
         if part is None:
-            found.append(f"{name} was not judged")
+            found.append(f"{name} did not run{f': {why_not[name]}' if name in why_not else ''}")
         elif part.verdict is not Verdict.PASS:
             if part.undecided:
                 found += [f"{check.scope} {check.name}: {check.reason or 'not measured'}" for check in part.undecided]
             elif part.verdict is Verdict.INCOMPLETE:
                 found.append(f"{name}: {part.reason or 'incomplete'}")
+    alike: dict[str, list[Signal]] = {}
     for signal in signals:
         undecided = signal.state == "not judged" and signal.letter in REQUIRED
         if undecided or (signal.fired and signal.variant in AGAIN):
-            found.append(f"signal {signal.letter}: {signal.why}")
+            alike.setdefault(signal.why, []).append(signal)
+    found += [f"{_named(several)}: {why}" for why, several in alike.items()]
     return tuple(dict.fromkeys(found))
 
 

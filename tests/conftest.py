@@ -102,6 +102,13 @@ def text_of(message: dict[str, Any]) -> str:
     return "\n".join(lines_of(message.get("blocks") or [])) or str(message.get("text", ""))
 
 
+def told(stage: Stage, at: int = -1) -> str:
+    """What a card says; after that of a walk, the list of every step in its thread."""
+    card = stage.cards()[at]
+    steps = (m for m in stage.slack.thread(INCIDENTS, card["ts"]) if "every step" in m.get("text", ""))
+    return "\n".join(text_of(m) for m in (card, *steps))
+
+
 SLOW = 3.0
 """A machine may be so many times slower than a quiet one before what takes long counts as what never comes."""
 

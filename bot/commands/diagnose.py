@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment, Button, Card
+from bot.card import Attachment, Button, Card, clipped
 from bot.command import EXIT, Args, Command, Outcome
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ async def _run(run: Run, args: DiagnoseArgs) -> Outcome:
         measure.judge_probe(probe) if probe else None,
         looked.judgement,
         run.world.book,
+        dict.fromkeys(("probe", "quick drill"), f"none in the last {measure.FRESH_MS // 60_000} min"),
     )
     verdict = diagnosis.verdict
     sections = [suggestion_text(run.world.book, diagnosis, letter) for letter in diagnosis.suggestions[:3]]
@@ -44,7 +45,7 @@ async def _run(run: Run, args: DiagnoseArgs) -> Outcome:
         for letter in diagnosis.suggestions[:3]
     ]
     card = Card(
-        title=diagnosis.headline[:140],
+        title=clipped(diagnosis.headline),
         tone=verdict_tone(verdict),
         context=run.context,
         lead=diagnosis.reason[:600],

@@ -145,7 +145,10 @@ def _headline(triage: Op | None) -> str:
 
 
 def _cause(triage: Op | None) -> str:
-    return inert((triage.data or {}).get("cause") or "", 160) if triage is not None else ""
+    from playbooks.diagnosis import Cause
+
+    found = (triage.data or {}).get("cause") or "" if triage is not None else ""
+    return "" if found == Cause.NONE_FOUND else inert(found, 160)
 
 
 async def _red_endpoints(run: Run, triage: Op) -> tuple[str, ...]:

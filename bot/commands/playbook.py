@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.card import Attachment, Card, Tone
+from bot.card import Attachment, Card
 from bot.command import Args, Command, Outcome
 from bot.errors import Unknown
 
@@ -67,7 +67,7 @@ async def _walk(run: Run, page: Page) -> Outcome:
     """Begin a walk, or bring the one that is open here down to this card; then look, twice where once says little."""
     from dataclasses import replace
 
-    from bot.walk import course
+    from bot.walk import card, course
     from bot.walk.look import look
     from playbooks.signals import OVER_TIME
 
@@ -86,12 +86,15 @@ async def _walk(run: Run, page: Page) -> Outcome:
         raise
     done = course.outcome(walk, page)
     attached = () if old else (Attachment(title=f"Playbook {page.letter} in full", text=page.text),)
-    return replace(done, card=done.card.model_copy(update={"attachments": attached}), silent=False)
+    shown = card.card(walk, page).model_copy(update={"attachments": attached, "final": True})
+    return replace(done, card=shown, silent=False)
 
 
 def _begin(tx: Tx, run: Run, page: Page) -> tuple[Walk, str | None]:
     from bot.run import put_card
     from bot.store import ops, walks
+    from bot.walk.card import moved
+    from bot.walk.course import put_list
 
     channel = run.op.place.channel
     known = walks.under_way(tx.db, page.name, target=run.target.name, channel=channel)
@@ -101,13 +104,10 @@ def _begin(tx: Tx, run: Run, page: Page) -> tuple[Walk, str | None]:
     walks.move(tx, known.id, run.op.id)
     shower = ops.get(tx.db, known.card_op)
     if shower is not None and not shower.open:
-        moved = Card(
-            title=f"Playbook {page.letter} goes on below",
-            tone=Tone.PLAIN,
-            context=f"walk {known.id} · its newest card shows the course",
-            final=True,
-        )
-        ops.redraw(tx, shower.id, put_card(tx, shower, moved))
+        gone, its_list = moved(known, page)
+        ops.redraw(tx, shower.id, put_card(tx, shower, gone))
+        if known.seen:
+            put_list(tx, known, its_list)
     found = walks.get(tx.db, known.id)
     assert found is not None
     return found, known.card_op

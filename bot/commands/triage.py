@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bot.card import Attachment, Button, Card, Table, Tone
+from bot.card import Attachment, Button, Card, Table, Tone, clipped
 from bot.command import EXIT, Args, Command, Outcome
 from bot.course import Course
 from bot.errors import SendcatError
@@ -27,13 +27,17 @@ class TriageArgs(Args):
 
 @dataclass
 class Evidence:
-    """What triage has gathered so far; ``missing`` says what could not be, and why."""
+    """What triage has gathered so far; ``missing`` says what could not be, by step, and why."""
 
     looks: list[Looked] = field(default_factory=list)
     probed: Probed | None = None
     drilled: Drilled | None = None
-    missing: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
     by_hand: list[str] = field(default_factory=list)
+
+    @property
+    def gaps(self) -> list[str]:
+        return [f"{step} ({why})" for step, why in self.missing.items()]
 
     @property
     def posture(self) -> Judgement | None:
@@ -53,13 +57,13 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
     async def attempt(label: str, line: str, work: Any) -> None:
         """One step; when it cannot be done, the way by hand is kept and the course goes on."""
         if run.brake.halted is not None:
-            found.missing.append(f"{label.lower()} (stopped)")
+            found.missing[label.lower()] = "stopped"
             return
         try:
             async with course.step(label):
                 await work()
         except SendcatError as error:
-            found.missing.append(f"{label.lower()} ({inert(error.what, 200)})")
+            found.missing[label.lower()] = inert(error.what, 200)
             found.by_hand.append(line)
 
     async def look() -> None:
@@ -77,7 +81,7 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
     async def drill() -> None:
         if found.probed is not None and all(p.status is None for p in found.probed.report.probes):
             found.by_hand.append("npm run reliability:drill -- --quick=true")
-            found.missing.append("quick drill (no endpoint answered the probe)")
+            found.missing[DRILL.lower()] = "no endpoint answered the probe"
             await course.note("not run: no endpoint answered the probe", Tone.UNKNOWN)
             return
         async with follow(course) as progress:
@@ -107,6 +111,7 @@ async def _run(run: Run, args: TriageArgs) -> Outcome:
         found.probed.judgement if found.probed else None,
         found.posture,
         run.world.book,
+        found.missing,
     )
     course.mark(CAUSE, Tone.OK if found.looks else Tone.UNKNOWN, diagnosis.cause)
     return await _answer(run, course, found, diagnosis)
@@ -130,7 +135,7 @@ def _stopped(run: Run, course: Course, found: Evidence, detail: str) -> Outcome:
         buttons=(Button(label="Run again", line="triage", name="triage.rerun", style="primary"),),
         final=True,
     )
-    data = {"verdict": "INCOMPLETE", "state": "stopped", "missing": found.missing}
+    data = {"verdict": "INCOMPLETE", "state": "stopped", "missing": found.gaps}
     return Outcome(card=card, exit_status=EXIT[Verdict.INCOMPLETE], verdict=Verdict.INCOMPLETE, data=data)
 
 
@@ -149,9 +154,11 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
     )
     if owners:
         sections.append(f"*Owners of what is red:* {'; '.join(owners)}")
-    missing = [*found.missing, *diagnosis.missing]
+    missing = list(diagnosis.missing)
+    if found.looks and (why := found.missing.get(CAUSE.lower())):
+        missing.append(f"a second look: {why}")
     if missing:
-        sections.append(f"*Not known:* {'; '.join(dict.fromkeys(missing))}")
+        sections.append(f"*Not known:* {'; '.join(missing)}")
     saved = [artifact.name for artifact in run.saved]
     payload = {
         "run": run.op.id,
@@ -185,7 +192,7 @@ async def _answer(run: Run, course: Course, found: Evidence, diagnosis: Diagnosi
     checklist = "playbook post-incident" if incident is None else f"checklist {incident.id}"
     buttons.append(Button(label="Post-incident checklist", line=checklist, name="playbook.post-incident"))
     card = Card(
-        title=diagnosis.headline[:140],
+        title=clipped(diagnosis.headline),
         tone=verdict_tone(verdict),
         context=run.context,
         lead=diagnosis.reason[:600] if len(diagnosis.suggestions) < 2 else "",

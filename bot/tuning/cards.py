@@ -7,7 +7,7 @@ import shlex
 from bot.card import Button, Card, Cell, Confirm, Step, Table, Tone, stop_button, when
 from bot.redact import inert
 from bot.store.change import BEFORE_WRITE, Change, State
-from bot.tuning.proposal import by, context, proposal_card, why
+from bot.tuning.proposal import by, context, moved, proposal_card, why
 from bot.views import number
 from playbooks.tuning import Standing, legal, line_of
 from playbooks.tuning import Step as Tuned
@@ -65,7 +65,7 @@ def _running(change: Change) -> Card:
         title=title,
         tone=Tone.UNKNOWN if change.state == "ambiguous" else Tone.RUNNING,
         context=context(change),
-        lead=_words(change),
+        lead=moved(change),
         steps=tuple(steps),
         sections=_notes(change),
         buttons=tuple(buttons),
@@ -84,10 +84,6 @@ def _detail(change: Change) -> str:
         "settling": f"judged {due}",
         "retested": str(change.verdict or ""),
     }.get(change.state, "")
-
-
-def _words(change: Change) -> str:
-    return ", ".join(f"`{s.knob}` {inert(s.change, 60)}" for s in change.steps)
 
 
 def _kept(change: Change) -> Card:
@@ -149,7 +145,7 @@ def _undoing(change: Change) -> Card:
         title=(f"REGRESSION, undoing {change.id}" if worse else f"Undoing {change.id}"),
         tone=Tone.BAD if worse else Tone.RUNNING,
         context=context(change),
-        lead=inert(reason, 300),
+        lead=f"{moved(change)} goes back{f': {inert(reason, 300)}' if reason else '.'}",
         table=_retest_table(change),
         sections=_notes(change),
         next=f"looked at again {when(change.due_ms)}" if change.state == "doubtful" and change.due_ms else "",
@@ -179,7 +175,7 @@ def _unknown(change: Change) -> Card:
         title=f"UNKNOWN: {change.id} needs a person",
         tone=Tone.UNKNOWN,
         context=context(change),
-        lead=change.note or "What became of the write is not known.",
+        lead=f"{moved(change)}: {change.note or 'what became of the write is not known.'}",
         sections=(
             f"*Owner:* {by(change.proposer)}. Looked at again {when(change.due_ms or change.updated_ms)}. "
             "Nothing was overwritten (R25).",
@@ -213,7 +209,7 @@ def _ended_before(change: Change) -> Card:
         title=title,
         tone=Tone.REFUSED if change.state in ("void", "failed") else Tone.PLAIN,
         context=context(change),
-        lead=f"Nothing was changed. {change.note}".strip(),
+        lead=f"Nothing was changed: {moved(change)} was not applied. {change.note}".strip(),
         sections=tuple(filter(None, [why(change)])),
         next=f"propose it again from what is there now: /sendcat {inert(line, 200)}",
         buttons=(Button(label="Propose again", line=line, name="tuning.again"),),

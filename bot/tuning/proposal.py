@@ -31,6 +31,11 @@ def context(change: Change) -> str:
     return " · ".join([*parts, f"change {change.id}"])
 
 
+def moved(change: Change) -> str:
+    """Every knob with its value before and after, marked as code; what a person has to hear before anything else."""
+    return ", ".join(f"`{s.knob}` {inert(s.change, 60)}" for s in change.steps)
+
+
 def why(change: Change) -> str:
     """The reason of the proposer, on every card of the change."""
     return f"*Why:* {inert(change.why, 400)}" if change.why else ""
@@ -53,7 +58,8 @@ def proposal_card(change: Change) -> Card:
         title=f"Tuning proposal {change.id}{_playbooks(change)} · {change.target}",
         tone=Tone.WARN,
         context=context(change),
-        table=steps_table(change),
+        lead=_asked(change),
+        table=steps_table(change) if _more_to_show(change) else None,
         sections=tuple(section for section in sections if section),
         next=f"another responder, a release manager or an admin presses Approve until {when(change.expires_ms)}; "
         "nothing is changed before",
@@ -87,6 +93,16 @@ def proposal_card(change: Change) -> Card:
         ),
         footer=f"needs 1 other person than {by(change.proposer)}, in Slack (R10) · runbook, tuning rules",
     )
+
+
+def _asked(change: Change) -> str:
+    """What would be changed, for the lock screen: value before, after, and what one change may reach."""
+    return "; ".join(f"`{s.knob}` {inert(s.change, 60)}, limit of one change: {_limit(s)}" for s in change.steps)
+
+
+def _more_to_show(change: Change) -> bool:
+    """Whether the table says what the sentence does not: several knobs, or a stored text that is not the effective."""
+    return len(change.steps) > 1 or any(step.stored not in (None, str(step.before)) for step in change.steps)
 
 
 def steps_table(change: Change) -> Table:

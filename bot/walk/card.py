@@ -1,156 +1,177 @@
 """A walk as a card: drawn from its rows only, so that every redraw after a click or a restart is the same (ux.md, 1).
 
-The signal first, then the numbered actions in the runbook's order, then the step that is next with what is true
-beside it, and what to press.
+In a channel the card fits a phone: the signal, the step that is next with what to press, and one line about the other
+steps. The whole list stands in the card's thread, edited in place as the card is. A terminal, which has no thread, is
+shown all of it at once.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Literal
 
-from bot.card import SYMBOL, Button, Card, Confirm, Field, Form, Step, Tone, stop_button, when, who
-from bot.store.walks import ENDED, Taken, Walk
-from playbooks.findings import Finding
+from bot.card import SYMBOL, Button, Card, Step, Tone, clipped, when, who
+from bot.redact import inert
+from bot.store.walks import Walk
+from bot.walk import steps
+from bot.walk.buttons import buttons, of_step
 from playbooks.page import Page, StepKind
 from playbooks.page import Step as Action
-from playbooks.spans import CommandSpan
 
-TONES = {"plain": Tone.PLAIN, "ok": Tone.OK, "warn": Tone.WARN, "bad": Tone.BAD, "unknown": Tone.UNKNOWN}
-WORST = ("bad", "unknown", "warn", "ok", "plain")
-FINDINGS = 5
-_URGENCY = ("bad", "warn", "unknown", "plain", "ok")
-_CHECK = re.compile(r":? *`check:[a-z-]+`;?")
+READINGS = 2
+"""Readings that fired, and read findings that ask for somebody's eye, on the card of a channel."""
+REASON_CHARS = 60
 _SIGNAL = {"fired": ("FIRED", Tone.BAD), "quiet": ("QUIET", Tone.OK), "not judged": ("NOT JUDGED", Tone.UNKNOWN)}
-_STATES = {
-    "done": Tone.OK,
-    "skipped": Tone.REFUSED,
-    "running": Tone.RUNNING,
-    "failed": Tone.BAD,
-    "unclear": Tone.UNKNOWN,
-    "interrupted": Tone.UNKNOWN,
-}
+_HELD = ("running", "failed", "unclear", "interrupted")
+"""States of a step that everybody has to see on the card itself."""
 
 
 def card(walk: Walk, page: Page) -> Card:
-    """The card of a walk as it stands."""
-    seen = walk.seen
-    word, tone = _SIGNAL.get(seen.get("state", ""), ("LOOKING", Tone.RUNNING))
+    """The card of a walk as it stands, where it is walked: short in a channel, whole in a terminal."""
+    return whole(walk, page) if walk.channel is None else brief(walk, page)
+
+
+def whole(walk: Walk, page: Page) -> Card:
+    """Everything on one card: signal, every step, every finding."""
+    here = steps.next_step(walk, page)
+    sections = [*steps.readings(walk.seen), *steps.evidence(walk, page, here)]
+    if here is not None and walk.ended_ms is None:
+        sections.append(steps.now(walk, here))
+    return _framed(walk, page).model_copy(
+        update={
+            "steps": tuple(steps.row(walk, action) for action in page.steps),
+            "sections": tuple(sections),
+            "next": _then(walk, here),
+            "buttons": _pressed(walk, page, here, every=True),
+        }
+    )
+
+
+def brief(walk: Walk, page: Page) -> Card:
+    """What fits a phone: verdict, what is wrong, the step that holds now with its buttons, the others in one line."""
+    here = steps.next_step(walk, page)
+    sections = [*_evidence(walk, page, here.number if here is not None else None)]
+    if here is not None and walk.ended_ms is None:
+        sections.append(steps.now(walk, here, short=True))
+    sections.append(_others(walk, page, here))
+    said = _then(walk, here)
+    return _framed(walk, page).model_copy(
+        update={
+            "steps": tuple(_held(walk, page)),
+            "sections": tuple(filter(None, sections)),
+            "next": "" if here is not None and said.startswith(f"step {here.number}:") else said,
+            "footer": _footer(walk, page, files=False),
+            "buttons": _pressed(walk, page, here, every=False),
+        }
+    )
+
+
+def listed(walk: Walk, page: Page) -> Card:
+    """The whole list for the thread of a channel's card; nothing in it moves while a step merely runs."""
+    rows = [steps.row(walk, action) for action in page.steps]
+    for at, action in enumerate(page.steps):
+        if walk.step(action.number).state == "running":
+            rows[at] = rows[at].model_copy(update={"detail": f"running · by {who(walk.step(action.number).by or '')}"})
+    notes = [f"*{a.number}.* " + "\n".join(f"> {note}" for note in a.notes) for a in page.steps if a.notes]
+    return Card(
+        title=f"Playbook {page.letter}, walk {walk.id}: every step",
+        steps=tuple(rows),
+        sections=(
+            *steps.readings(walk.seen),
+            *steps.evidence(walk, page, None),
+            *_all_the_same(walk, page),
+            *notes,
+        ),
+        footer=_footer(walk, page),
+        final=True,
+    )
+
+
+def moved(walk: Walk, page: Page) -> tuple[Card, Card]:
+    """What the card, and the list in its thread, say once the walk goes on at a newer card."""
+    on = f"walk {walk.id} · its newest card shows the course"
+    title = f"Playbook {page.letter} goes on below"
+    return Card(title=title, context=on, final=True), Card(title=f"{title}: every step there", context=on, final=True)
+
+
+def _framed(walk: Walk, page: Page) -> Card:
+    """What both forms share: verdict, whose walk, why, when it was looked at."""
+    word, tone = _SIGNAL.get(walk.seen.get("state", ""), ("LOOKING", Tone.RUNNING))
     if walk.ended_ms is not None:
         word, tone = f"LEFT ({word.lower()})", Tone.PLAIN
-    here = _next(walk, page)
-    buttons = tuple(_buttons(walk, page, here)) if walk.ended_ms is None else ()
-    sections = [*_readings(seen), *_evidence(walk, page, seen, here)]
-    if here is not None and walk.ended_ms is None:
-        sections.append(_now(walk, here, seen))
     return Card(
         title=f"Playbook {page.letter} {word}: {page.title}"[:140],
         tone=tone,
         context=f"walk {walk.id} · {walk.target} · started by {who(walk.by)} {when(walk.started_ms)}",
-        lead=str(seen.get("why", "Reading the deployment.")),
-        steps=tuple(_row(walk, action, seen) for action in page.steps),
-        sections=tuple(sections),
-        next=_then(walk, here),
-        buttons=buttons,
-        footer=_footer(walk, page, seen),
-        final=not any(taken.state == "running" for taken in walk.steps.values()) and bool(seen),
+        lead=str(walk.seen.get("why", "Reading the deployment.")),
+        footer=_footer(walk, page),
+        final=not any(taken.state == "running" for taken in walk.steps.values()) and bool(walk.seen),
     )
 
 
-def lines_of(seen: dict[str, Any], number: int) -> tuple[Finding, ...]:
-    """What the newest look found for a step."""
-    return tuple(Finding(text, tone) for tone, text in seen.get("found", {}).get(str(number), ()))
-
-
-def _next(walk: Walk, page: Page) -> Action | None:
-    """The first action that a person still has to do something about, and against which nothing speaks."""
-    against = walk.seen.get("not_now", {})
-    waiting = [a for a in page.steps if a.kind is not StepKind.READ and walk.step(a.number).state not in ENDED]
-    if walk.seen.get("state") == "fired" and not any(taken.state == "done" for taken in walk.steps.values()):
-        waiting = [
-            a for a in waiting if a.kind is not StepKind.RETEST
-        ]  # nothing was done yet that a retest could judge
-    return next((a for a in waiting if str(a.number) not in against or walk.step(a.number).state != "open"), None)
-
-
-def _row(walk: Walk, action: Action, seen: dict[str, Any]) -> Step:
-    taken = walk.step(action.number)
-    label = f"{action.number}. {action.kind}: {_first(action)}"
-    if action.kind is StepKind.READ:
-        found = lines_of(seen, action.number)
-        if not found:
-            return Step(label=label, tone=Tone.PLAIN)
-        worst = min((finding.tone for finding in found), key=WORST.index)
-        return Step(
-            label=label, tone=TONES[worst] if worst != "plain" else Tone.OK, detail=f"· {_worst(found)[0].text}"
-        )
-    if taken.state == "open":
-        reason = seen.get("not_now", {}).get(str(action.number), "")
-        return Step(label=label, detail=f"· not now: {reason}" if reason else "")
-    return Step(label=label, tone=_STATES[taken.state], detail=_told(taken))
-
-
-def _told(taken: Taken) -> str:
-    by = f"by {who(taken.by or '')}"
-    if taken.state == "running":
-        return f"{taken.lines[-1].text} · {by}" if taken.lines else f"running · {by}"
-    if taken.state == "interrupted":
-        return f"interrupted · {by}; nobody knows what of it happened, look first"
-    return f"{taken.state} {by} {when(taken.at_ms or 0)}"
-
-
-def _readings(seen: dict[str, Any]) -> Iterable[str]:
-    """Live readings with limits and ages, those that fired first and marked."""
-    lines = [f"• {text}{f' {SYMBOL[Tone.BAD]}' if fired else ''}" for fired, text in seen.get("readings", ())]
-    lines += [f"• missing: {gap}" for gap in seen.get("missing", ())[:2]]
+def _evidence(walk: Walk, page: Page, here: int | None) -> Iterable[str]:
+    """The readings that fired, what the reads found that is bad, and what the newest deed brought."""
+    fired = [text for is_fired, text in walk.seen.get("readings", ()) if is_fired]
+    lines = [f"• {text} {SYMBOL[Tone.BAD]}" for text in fired[:READINGS]]
+    reads = [action for action in page.steps if action.kind is StepKind.READ]
+    found = steps.worst(f for action in reads for f in steps.lines_of(walk.seen, action.number))
+    lines += [f"• {steps.drawn(f)}" for f in found if f.tone in ("bad", "warn")][:READINGS]
     if lines:
-        yield "*Signal*\n" + "\n".join(lines)
+        yield "\n".join(lines)
+    done = _newest(walk)
+    if done is not None and done != here and walk.step(done).state != "running":
+        told = steps.worst(walk.step(done).lines)
+        yield steps.bullets(told, steps.SHORT)
 
 
-def _evidence(walk: Walk, page: Page, seen: dict[str, Any], here: Action | None) -> Iterable[str]:
-    """What was read and what people did; a read step's first finding stands on its row already."""
+def _held(walk: Walk, page: Page) -> Iterable[Step]:
+    """The newest step that somebody took, and every one that runs, failed, or is not clear."""
+    newest = _newest(walk)
     for action in page.steps:
-        taken = walk.step(action.number)
-        found = _worst(taken.lines) if taken.lines and taken.state != "running" else ()
-        if not found and action.kind is StepKind.READ:
-            found = _worst(lines_of(seen, action.number))[1:]
-        if found and action is not here:
-            yield f"*{action.number}.* {_first(action)}\n" + _bullets(found)
+        if action.number == newest or walk.step(action.number).state in _HELD:
+            yield steps.row(walk, action)
 
 
-def _worst(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(found, key=lambda finding: _URGENCY.index(finding.tone)))
+def _newest(walk: Walk) -> int | None:
+    """The step that somebody took last."""
+    taken = [step for step in walk.steps.values() if step.state != "open" and step.at_ms is not None]
+    return max(taken, key=lambda step: (step.at_ms or 0, step.number)).number if taken else None
 
 
-def _bullets(found: tuple[Finding, ...]) -> str:
-    more = [f"• and {len(found) - FINDINGS} more"] if len(found) > FINDINGS else []
-    return "\n".join((*(f"• {_drawn(finding)}" for finding in found[:FINDINGS]), *more))
+def _others(walk: Walk, page: Page, here: Action | None) -> str:
+    """How many other steps there are, how they stand, and why those that are not offered are not."""
+    if not walk.seen:
+        return ""
+    kinds: dict[str, list[Action]] = {}
+    for action in page.steps:
+        if action is not here:
+            kinds.setdefault(_stands(walk, action), []).append(action)
+    said = []
+    for kind, actions in kinds.items():
+        numbers = ", ".join(str(action.number) for action in actions)
+        reason = clipped(inert(steps.reason_against(walk, actions[0])), REASON_CHARS)
+        said.append(f"{len(actions)} {kind} ({f'{actions[0].number}: {reason}' if reason else numbers})")
+    return f"*Other steps:* {', '.join(said)}; all in the thread" if said else ""
 
 
-def _first(action: Action) -> str:
-    """The first line of an action, without the colon that leads to its list."""
-    return _words(action.text).splitlines()[0].rstrip(":.")
+def _stands(walk: Walk, action: Action) -> str:
+    state = walk.step(action.number).state
+    if action.kind is StepKind.READ:
+        return "read"
+    return state if state != "open" else "not now" if steps.reason_against(walk, action) else "open"
 
 
-def _words(text: str) -> str:
-    """A page's text without the names of its checks, whose findings stand beside it."""
-    return _CHECK.sub("", text)
+def _all_the_same(walk: Walk, page: Page) -> Iterable[str]:
+    """The lines of functions that are not offered now: who knows better can type them."""
+    lines = []
+    for action in page.steps:
+        if action.kind is StepKind.MUTATE and steps.reason_against(walk, action) and walk.ended_ms is None:
+            lines += [f"{action.number}. `/sendcat {button.line}`" for button in list(of_step(walk, action))[:1]]
+    if lines:
+        yield "*Not now, and possible all the same:*\n" + "\n".join(lines)
 
 
-def _drawn(finding: Finding) -> str:
-    return f"{finding.text} {SYMBOL[TONES[finding.tone]]}".rstrip() if finding.tone in ("bad", "warn") else finding.text
-
-
-def _now(walk: Walk, action: Action, seen: dict[str, Any]) -> str:
-    """The step that is next: the runbook's words, what is known for it, and what is true beside it."""
-    found = _worst(walk.step(action.number).lines or lines_of(seen, action.number))
-    notes = [f"> {note}" for note in action.notes]
-    # Ranges of the knobs say what the list of their names says; every other list is the step itself.
-    words = _first(action) if action.kind is StepKind.CHANGE and found else _words(action.text)
-    return "\n".join(
-        (f"*Now: step {action.number}, {action.kind}.* {words}", *([_bullets(found)] if found else ()), *notes)
-    )
+def _pressed(walk: Walk, page: Page, here: Action | None, *, every: bool) -> tuple[Button, ...]:
+    return tuple(buttons(walk, page, here, every=every)) if walk.ended_ms is None else ()
 
 
 def _then(walk: Walk, here: Action | None) -> str:
@@ -164,120 +185,14 @@ def _then(walk: Walk, here: Action | None) -> str:
         return "nothing is left to do now; look again, or leave the walk"
     if walk.step(here.number).state in ("unclear", "interrupted"):
         return f"look before step {here.number} is tried again: nobody knows whether it happened (R26)"
-    press = next((button.label for button in _of(walk, here)), "look again")
+    press = next((button.label for button in of_step(walk, here)), "look again")
     return f"step {here.number}: {press}"
 
 
-def _footer(walk: Walk, page: Page, seen: dict[str, Any]) -> str:
+def _footer(walk: Walk, page: Page, *, files: bool = True) -> str:
+    seen = walk.seen
     parts = [f"looked {when(seen['at_ms'])}"] if "at_ms" in seen else []
-    parts += [f"`{seen['artifact']}`"] if "artifact" in seen else []
+    parts += [f"`{seen['artifact']}`"] if files and "artifact" in seen else []
     if "watch" in seen and walk.ended_ms is None:
         parts.insert(0, f"watched once a minute until {when(seen['watch']['until_ms'])}")
     return " · ".join((*parts, f"Runbook, playbook {page.letter}"))
-
-
-def _buttons(walk: Walk, page: Page, here: Action | None) -> Iterable[Button]:
-    running = [taken for taken in walk.steps.values() if taken.state == "running" and taken.op is not None]
-    watched = walk.seen.get("watch")
-    yield from (stop_button(taken.op or "") for taken in running[:1])
-    if watched is not None and not running:
-        yield stop_button(watched["op"]).model_copy(update={"label": "Stop watching"})
-    look = Button(label="Look again", line=f"walk look {walk.id}", name="walk.look")
-    if before := walk.seen.get("before"):
-        style: Literal["primary"] | None = "primary" if here is None else None
-        yield Button(label=f"Open playbook {before}", line=f"playbook {before}", name="walk.before", style=style)
-    if here is not None and not running:
-        first, *others = [*_of(walk, here)] or [look]
-        yield first.model_copy(update={"style": "primary"}) if first.style is None else first
-        yield from others
-        yield Button(
-            label=f"Skip step {here.number}",
-            line=f"walk skip {walk.id} {here.number}",
-            name=f"walk.skip-{here.number}",
-            form=Form(
-                title=f"Skip step {here.number}",
-                text=_first(here),
-                submit="Skip",
-                fields=(Field(flag="because", label="Why it is not needed", kind="text", optional=True),),
-            ),
-        )
-    yield look
-    against = walk.seen.get("not_now", {})
-    left = [a for a in page.steps if a is not here and a.kind is not StepKind.READ]
-    left = [action for action in left if walk.step(action.number).state not in ENDED]
-    yield from _other(walk, (action for action in left if str(action.number) not in against))
-    offered = walk.seen.get("offers", {}).get(str(here.number), ()) if here is not None else ()
-    if watched is None and not any(offer["line"].startswith("walk watch") for offer in offered):
-        yield Button(label="Watch 10 min", line=f"walk watch {walk.id}", name="walk.watch")
-    yield Button(label="Leave", line=f"walk leave {walk.id}", name="walk.leave")
-    # What speaks against a change of a knob is for tuning to hear; the four functions can be pressed all the same.
-    yield from _other(walk, (a for a in left if str(a.number) in against and a.kind is not StepKind.CHANGE))
-
-
-def _other(walk: Walk, actions: Iterable[Action]) -> Iterable[Button]:
-    """The first button of other steps, with their number."""
-    for action in actions:
-        for button in list(_of(walk, action))[:1]:
-            yield button.model_copy(update={"label": f"{action.number}: {button.label}"[:75]})
-
-
-def _of(walk: Walk, action: Action) -> Iterable[Button]:
-    """What can be pressed for one action."""
-    number = action.number
-    offered = [
-        _offered(walk, number, at, raw) for at, raw in enumerate(walk.seen.get("offers", {}).get(str(number), ()))
-    ]
-    yield from (button for button in offered if "watch" not in walk.seen or not button.line.startswith("walk watch"))
-    match action.kind:
-        case StepKind.CONFIRM:
-            yield Button(label="Confirmed", line=f"walk confirm {walk.id} {number}", name=f"walk.confirm-{number}")
-            yield Button(
-                label="Answer …",
-                line=f"walk confirm {walk.id} {number}",
-                name=f"walk.answer-{number}",
-                form=Form(
-                    title=f"Step {number}",
-                    text=_words(action.text),
-                    submit="Record",
-                    fields=(Field(flag="answer", label="What you found or decided", kind="long"),),
-                ),
-            )
-        case StepKind.CHANGE if offered:
-            yield Button(label="Done", line=f"walk confirm {walk.id} {number}", name=f"walk.confirm-{number}")
-        case StepKind.CHANGE:
-            yield Button(
-                label="Not needed or done", line=f"walk confirm {walk.id} {number}", name=f"walk.confirm-{number}"
-            )
-        case StepKind.RETEST:
-            yield Button(label="Run retest", line=f"walk retest {walk.id} {number}", name=f"walk.retest-{number}")
-        case StepKind.RUN:
-            yield from _runs(action)
-            yield Button(label="Done", line=f"walk confirm {walk.id} {number}", name=f"walk.confirm-{number}")
-        case StepKind.LINK:
-            yield Button(label="Open the ticket", line=f"walk ticket {walk.id} {number}", name=f"walk.ticket-{number}")
-
-
-def _offered(walk: Walk, number: int, at: int, raw: dict[str, Any]) -> Button:
-    confirm = raw.get("confirm")
-    return Button(
-        label=raw["label"][:75],
-        line=re.sub(r"^(walk \w+) WALK", rf"\1 {walk.id}", raw["line"]),
-        name=f"walk.offer-{number}-{at}",
-        confirm=Confirm(title=raw["label"][:90], text=confirm, yes="Do it") if confirm else None,
-        style="danger" if confirm else None,
-        form=Form.model_validate(raw["form"]) if "form" in raw else None,
-    )
-
-
-def _runs(action: Action) -> Iterable[Button]:
-    """Command lines of a step; what a person fills in is asked by a form."""
-    for span in action.all(CommandSpan):
-        blank = {flag: value for flag, value in span.line.flags.items() if value.startswith("<")}
-        flags = {flag: value for flag, value in span.line.flags.items() if flag not in blank}
-        line = type(span.line)(span.line.command, span.line.words, flags).text
-        fields = tuple(
-            Field(flag=flag, label=value.strip("<>").replace("-", " ").capitalize()) for flag, value in blank.items()
-        )
-        form = Form(title=span.line.command[:24], fields=fields) if fields else None
-        name = f"walk.run-{span.line.command}"
-        yield Button(label=f"Run {span.line.command}", line=line, name=name, form=form)

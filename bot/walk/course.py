@@ -20,6 +20,7 @@ from bot.store.audit import AuditRecord
 from bot.store.tx import Tx
 from bot.store.walks import State, Taken, Walk
 from bot.walk.card import card as draw
+from bot.walk.card import listed, whole
 from playbooks.advice import drains_in_vain, upstreams_failing
 from playbooks.book import UnknownPage
 from playbooks.findings import Finding, Tone
@@ -109,14 +110,30 @@ async def mend(world: World) -> None:
 
 
 def redraw(tx: Tx, walk: Walk, page: Page) -> Card:
-    """The walk's card into the outbox, under the operation that shows it."""
+    """The walk's card into the outbox, under the operation that shows it; in a channel the whole list follows it."""
     shower = ops.get(tx.db, walk.card_op)
     shown = draw(walk, page)
     if shower is None:
         return shown
     minted = put_card(tx, shower, shown)
+    if walk.seen:
+        put_list(tx, walk, listed(walk, page))
     (ops.progress if shower.open else ops.redraw)(tx, shower.id, minted)
     return minted
+
+
+def put_list(tx: Tx, walk: Walk, card: Card) -> None:
+    """The list of every step, one message in the thread of the walk's card that is edited as the card is."""
+    if walk.channel is not None:
+        outbox.put(
+            tx,
+            f"steps:{walk.card_op}",
+            channel=walk.channel,
+            kind="reply",
+            card=card,
+            thread_of=card_key(walk.card_op),
+            op=walk.card_op,
+        )
 
 
 async def picture(made: Look) -> dict[str, Any]:
@@ -380,8 +397,8 @@ class Taking:
 
 
 def outcome(walk: Walk, page: Page, shown: Card | None = None) -> Outcome:
-    """The walk's card as an answer; in Slack it stands there already."""
-    drawn = shown or draw(walk, page)
+    """The walk as an answer, with every step; in Slack its card stands there already."""
+    drawn = whole(walk, page) if shown is None or walk.channel is not None else shown
     steps = {str(n): {"state": taken.state, "by": taken.by} for n, taken in walk.steps.items()}
     seen = {key: walk.seen.get(key) for key in ("state", "variant", "why", "found")}
     data = {"walk": walk.id, "page": walk.page, **seen, "steps": steps}

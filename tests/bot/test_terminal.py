@@ -59,11 +59,15 @@ async def test_exit_status_of_a_line(bot: Bot, line: str, by: str, status: int) 
 
 
 async def test_a_failing_sendcat_gives_1_and_an_unreachable_one_3(bot: Bot, sendcat: PracticeSendcat) -> None:
+    _, unmeasured = await carry_out(bot, "diagnose")
     sendcat.inject("F", variant="caps")
     _, failing = await carry_out(bot, "diagnose")
     sendcat.switches.refuse_key = True
     _, unreachable = await carry_out(bot, "snapshot")
 
+    assert unmeasured is not None
+    title = "INCOMPLETE: probe and quick drill did not run (none in the last 15 min)"
+    assert (unmeasured["exit_status"], unmeasured["card"]["title"]) == (3, title)
     assert failing is not None
     assert failing["exit_status"] == 1
     assert unreachable is not None

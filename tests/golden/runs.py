@@ -72,24 +72,31 @@ async def cards(scene: Scene) -> dict[str, Shown]:
 
 
 async def _triage(scene: Scene) -> dict[str, Shown]:
-    async def answered(name: str | None, *, failing: bool = False, nothing: bool = False) -> Shown:
+    async def answered(
+        name: str | None, *, failing: bool = False, nothing: bool = False, unprobed: bool = False
+    ) -> Shown:
         run = await scene.run("triage")
         course, found = Course(run, "Triage", STEPS), Evidence()
         if name is not None:
             found.looks.append(await looked(run, name))
         if not nothing:
-            found.probed = await probed(run)
+            if unprobed:
+                found.missing[PROBE.lower()] = "the origin refused the connection"
+                found.by_hand.append("npm run reliability:probe")
+            else:
+                found.probed = await probed(run)
             found.drilled = await drilled(run, failing=failing)
         else:
-            found.missing.append("snapshot (Convex does not answer)")
-            found.by_hand.append("npm run reliability:snapshot")
+            found.missing |= dict.fromkeys((SNAPSHOT.lower(), PROBE.lower()), "practice does not answer")
+            found.missing[DRILL.lower()] = "no endpoint answered the probe"
+            found.by_hand += ["npm run reliability:snapshot", "npm run reliability:probe"]
         facts = Facts(
             tuple(each.snapshot for each in found.looks),
             found.probed.report if found.probed else None,
             found.drilled.report if found.drilled else None,
         )
         judged = [part.judgement if part else None for part in (found.drilled, found.probed)]
-        diagnosis = diagnose(facts, judged[0], judged[1], found.posture, run.world.book)
+        diagnosis = diagnose(facts, judged[0], judged[1], found.posture, run.world.book, found.missing)
         return (await triage_command._answer(run, course, found, diagnosis)).card
 
     run = await scene.run("triage")
@@ -106,6 +113,7 @@ async def _triage(scene: Scene) -> dict[str, Shown]:
         "triage.rate-limit": await answered("rate-limit-pressure"),
         "triage.replay-and-cache": await answered("webhook-replay-and-cache"),
         "triage.nothing-answers": await answered(None, nothing=True),
+        "triage.probe-did-not-run": await answered("idle", unprobed=True),
         "triage.stopped": triage_command._stopped(run, course, Evidence(), f"stopped by {who(VISITOR)}").card,
     }
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.store.walks import Taken, Walk
-from bot.walk.card import card
+from bot.walk.card import card, listed, whole
 from bot.walk.course import picture
 from bot.walk.look import Look
 from playbooks.facts import Facts
@@ -45,6 +45,8 @@ async def cards(scene: Scene) -> dict[str, Shown]:
             found["walk.step-interrupted"] = card(_with(begun, done, replace(running, state="interrupted")), page)
             every = [Taken(number, "done", ONCALL, T0, None, ()) for number in acting]
             found["walk.everything-done"] = card(_with(begun, *every), page)
+            found["walk.every-step-in-the-thread"] = listed(_with(begun, done, running), page)
+            found["walk.in-a-terminal"] = whole(_with(begun, done), page)
             found["walk.left"] = card(replace(begun, ended_ms=T0 + MINUTE, ended_by=RELMGR), page)
     return found
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from playbooks.book import Book
+from playbooks.diagnosis import diagnose
 from playbooks.facts import Facts
 from playbooks.signals import judge_signals
 from slo.snapshot import Snapshot
-from tests.playbooks.signal_cases import NAMES, diagnosis_of, expected, look, read
+from tests.playbooks.signal_cases import NAMES, diagnosis_of, expected, judged, look, posture_of, read
 
 
 def test_there_are_cases_for_every_signal() -> None:
@@ -103,3 +104,39 @@ def test_a_negative_age_is_shown_as_zero(book: Book) -> None:
 
 def _judged(book: Book, facts: Facts) -> dict[str, Any]:
     return {signal.letter: signal for signal in judge_signals(facts, book)}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "why_not", "headline"),
+    [
+        ((None, "PASS"), {"quick drill": "stopped"}, "INCOMPLETE: quick drill did not run (stopped)"),
+        ((None, None), {}, "INCOMPLETE: probe and quick drill did not run"),
+        ((None, None), {"probe": "x", "quick drill": "x"}, "INCOMPLETE: probe and quick drill did not run (x)"),
+        ((None, None), {"probe": "x", "quick drill": "y"}, "INCOMPLETE: not run: probe (x), quick drill (y)"),
+        (("INCOMPLETE", "PASS"), {}, "INCOMPLETE: quick drill: the case says INCOMPLETE"),
+        (("PASS", "FAIL"), {}, "FAIL: probe: the case says FAIL, no playbook's signal fired"),
+        ((None, "FAIL"), {}, "FAIL: probe: the case says FAIL, no playbook's signal fired"),
+    ],
+)
+def test_the_first_line_says_what_could_not_be_known_and_why(
+    book: Book, verdicts: tuple[str | None, str | None], why_not: dict[str, str], headline: str
+) -> None:
+    """A verdict without a cause names its gap, never only that no cause was found."""
+    facts = Facts((look(),))
+    drill, probe = map(judged, verdicts)
+
+    found = diagnose(facts, drill, probe, posture_of(facts), book, why_not)
+
+    assert found.headline == headline
+
+
+def test_one_gap_that_blinds_every_signal_is_told_once(book: Book) -> None:
+    facts = Facts(())
+
+    found = diagnose(facts, judged("PASS"), judged("PASS"), None, book, {"snapshot": "Convex does not answer"})
+
+    assert found.headline == "INCOMPLETE: snapshot did not run (Convex does not answer)"
+    assert found.missing == (
+        "snapshot did not run: Convex does not answer",
+        "signals A, B, C, D and F: no snapshot",
+    )

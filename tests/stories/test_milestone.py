@@ -13,7 +13,7 @@ from bot.target import Environment
 from slo.artifacts import MilestoneReport
 from slo.verdict import Verdict
 from tests.bot.milestone.milestone_kit import TRY, write_policy
-from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
+from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, told, until
 
 POOL = "chat-auth-pool-loadtest-story-1-20.json"
 
@@ -25,7 +25,7 @@ def small(stage: Stage) -> Stage:
 
 
 def card(stage: Stage) -> str:
-    return text_of(stage.cards()[-1])
+    return told(stage)
 
 
 async def card_with(stage: Stage, *words: str, within_s: float = 40.0) -> str:
@@ -214,7 +214,8 @@ async def test_playbook_H_from_the_pool_to_the_knobs(stage: Stage) -> None:
     await stage.type("walk look w-1")
 
     def walked() -> str:
-        return next(text for m in reversed(stage.cards()) if "Playbook H" in (text := text_of(m)))
+        cards = stage.cards()
+        return told(stage, max(at for at, m in enumerate(cards) if "Playbook H" in text_of(m)))
 
     await until(lambda: "milestone-gate-m1_1k-" in walked() and "INCOMPLETE" in walked(), 15)
     await stage.type("walk skip w-1 2")

@@ -16,7 +16,7 @@ from bot.store import artifacts, audit, cases
 from bot.store.artifacts import write_file
 from bot.store.cases import State
 from slo.artifacts import RegionReport
-from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, text_of, until
+from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, told, until
 
 DRILL = next((Path(__file__).parents[1] / "data/samples/artifacts/drill-quick-pass").glob("load-drill-*.json"))
 
@@ -34,8 +34,8 @@ async def with_github(
 
 async def card_with(stage: Stage, *words: str, at: int = -1, within_s: float = 20.0) -> str:
     """A card, once it holds all these words."""
-    await until(lambda: bool(stage.cards()) and all(w in text_of(stage.cards()[at]) for w in words), within_s)
-    return text_of(stage.cards()[at])
+    await until(lambda: bool(stage.cards()) and all(w in told(stage, at) for w in words), within_s)
+    return told(stage, at)
 
 
 async def press(stage: Stage, label: str, user: str, *, at: int = -1) -> Any:
@@ -120,8 +120,8 @@ async def test_playbook_G_from_the_forecast_to_the_ticket(with_github: Stage, ou
     region, (report,) = await kept(stage, "region"), await kept(stage, "region")
     assert RegionReport.parse(report).decision.activate_multi_region_program
     assert region[0] == report
-    for told in (sha256, DRILL.name, "region-readiness-", "d-1", "launch forecast confirmed", "active_standby"):
-        assert told in issue["body"], told
+    for word in (sha256, DRILL.name, "region-readiness-", "d-1", "launch forecast confirmed", "active_standby"):
+        assert word in issue["body"], word
     assert "release-gate report: there is none" in issue["body"]
     assert "/archives/" in issue["body"]
 

@@ -200,8 +200,8 @@ async def test_endpoints_that_do_not_answer_are_not_drilled(stage: Stage) -> Non
     await stage.type("triage")
     card = await stage.final(within_s=60)
 
-    assert card.startswith("❔ INCOMPLETE")
-    assert "quick drill" in card
+    assert card.startswith("❔ INCOMPLETE: not run: snapshot (ops:getReliabilitySnapshot on practice: not reachable)")
+    assert "quick drill (no endpoint answered the probe)" in card.splitlines()[0]
 
 
 async def test_R33_slack_down_in_the_middle_the_run_goes_on_and_the_card_comes_later_once(stage: Stage) -> None:

@@ -20,7 +20,20 @@ from bot.walk.checks import CHECKS as DONE
 from playbooks.book import Book
 from playbooks.checks import CHECKS as NAMED
 from playbooks.spans import CheckRef
-from tests.conftest import GUEST, INCIDENTS, LEAD, ONCALL, RELMGR, SLOW, VISITOR, Stage, config_for, text_of, until
+from tests.conftest import (
+    GUEST,
+    INCIDENTS,
+    LEAD,
+    ONCALL,
+    RELMGR,
+    SLOW,
+    VISITOR,
+    Stage,
+    config_for,
+    text_of,
+    told,
+    until,
+)
 
 
 @pytest.fixture
@@ -35,9 +48,9 @@ async def stage(
 
 
 async def card_with(stage: Stage, *words: str, within_s: float = 12.0) -> str:
-    """The newest card, once it holds all these words."""
-    await until(lambda: bool(stage.cards()) and all(w in text_of(stage.cards()[-1]) for w in words), within_s)
-    return text_of(stage.cards()[-1])
+    """The newest card with the list of steps in its thread, once they hold all these words."""
+    await until(lambda: bool(stage.cards()) and all(w in told(stage) for w in words), within_s)
+    return told(stage)
 
 
 async def press(stage: Stage, label: str, *, user: str = ONCALL) -> Any:
@@ -177,7 +190,7 @@ async def test_R28_an_interrupted_change_is_not_begun_again_before_somebody_look
     await card_with(stage, "Playbook E FIRED")
     stage.sendcat.script(Script("toolCache:clearNamespace", delay_ms=30_000))
     await press(stage, "clearNamespace search_web_v1")
-    await card_with(stage, "running")
+    await card_with(stage, "⏳ 1. mutate")
     await stage.restart()
     await card_with(stage, "interrupted · by", "look first")
 
@@ -198,9 +211,11 @@ async def test_playbook_F_drains_what_nobody_drains(stage: Stage) -> None:
     await stage.type("playbook F")
     await card_with(stage, "Playbook F FIRED", "no worker drains", "processQueue")
 
-    assert "2. change: Increase the workers' capacity conservatively  · not now: nobody drains" in text_of(
-        stage.cards()[-1]
-    )
+    assert "2. change: Increase the workers' capacity conservatively  · not now: nobody drains" in told(stage)
+    short = text_of(stage.cards()[-1])
+    assert len(short.splitlines()) <= 12, short
+    assert "not now" in short  # the other steps in one line, with a reason
+    assert "/sendcat walk mutate w-1 4 toolJobs:monitorQueueHealth {} --yes=true" in told(stage)
     await press(stage, "processQueue")
     card = await card_with(stage, "queued 9 → 0")
 
