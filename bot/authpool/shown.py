@@ -120,8 +120,8 @@ def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
                 Cell(text=", ".join(fit) or "none"),
             )
         )
-        if fit and (few := _rotations(facts, requests)):
-            sections.append(f"`{shown(each.name)}`: {few}")
+        if fit:
+            sections.append(f"`{_short(each.name)}`: {_rotations(facts, requests)}")
     count = f"{len(pools)} pool{'' if len(pools) == 1 else 's'}"
     fit_for = f"ENOUGH for {', '.join(enough)}" if enough else "NOT ENOUGH for any milestone"
     return Card(
@@ -161,13 +161,15 @@ def _age(ms: int) -> str:
 
 
 def _rotations(facts: PoolFacts, requests: int) -> str:
-    """How many users a rotation brings in over so many chats, where one leaves some out: ``stride reaches 5``."""
+    """How many users so many chats bring in: all of them, or which rotation leaves some out (``stride 5``)."""
     parts = []
     for mode in ROTATIONS:
         reached = round(coverage(PoolSelector(facts.size, mode, seed="m1_1k-seed"), requests) * facts.size)
         if reached < facts.size:
             parts.append(f"{mode} {reached}")
-    return f"of {facts.size} users, {requests:,} chats bring in only: {', '.join(parts)}" if parts else ""
+    if not parts:
+        return f"{requests:,} chats bring in all {facts.size} users, by any rotation"
+    return f"of {facts.size} users, {requests:,} chats bring in only: {', '.join(parts)}"
 
 
 def data_of(facts: PoolFacts | str, now_ms: int) -> dict[str, Any]:
