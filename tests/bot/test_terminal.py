@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.card import Card, Cell, Step, Table, Tone, when, who
+from bot.card import Attachment, Card, Cell, Step, Table, Tone, when, who
 from bot.cli import wish_of
 from bot.config import Config
 from bot.main import Bot
@@ -156,6 +156,31 @@ def test_a_card_is_drawn_in_reading_order(config: Config) -> None:
     assert "@oncall" in text
     assert "playbook B" in text.splitlines()
     assert text.index("Probe") < text.index("/api/chat") < text.index("playbook B") < text.index("Next:")
+
+
+def test_what_a_card_sends_into_a_thread_stands_in_the_terminal(config: Config) -> None:
+    """There is no thread here: details that a card refers to are drawn, whole; marks in cells are words."""
+    wide = f"{'sent':<60}{'per second':>60}"
+    ends = (Cell(text="u1"), Cell(text=f"hold until {when(0)}"))
+    card = Card(
+        title="FAIL: canary",
+        table=Table(columns=("Token", "Ends"), rows=(ends,), caption="3 more in the thread"),
+        next="inspect the deltas in the thread",
+        attachments=(
+            Attachment(title="Every delta", text="chat p95: control 1 s"),
+            Attachment(title="Stages", text=wide, columns=True),
+            Attachment(title="Report", file="report.json"),
+        ),
+        final=True,
+    )
+    lines = plain(card, names(config)).splitlines()
+
+    assert {"Every delta", "chat p95: control 1 s", wide} <= set(lines)
+    assert any("3 more below" in line for line in lines)
+    assert lines[-1] == "Next: inspect the deltas above"
+    assert any(line.startswith("u1") and "1970-01-01" in line and "t:" not in line for line in lines)
+    quiet = card.model_copy(update={"table": None, "next": ""})
+    assert "Every delta" not in plain(quiet, names(config))
 
 
 async def test_without_terminal_and_configuration_nothing_falls_back_to_practice(tmp_path: Path) -> None:
