@@ -272,7 +272,7 @@ def card(story: Story, figures: tuple[tuple[Fact, ...], tuple[Fact, ...]] | None
         table=_figures(story.change, figures) if story.change else None,
         sections=("\n".join(lines),) if lines else ("No record tells of it.",),
         code=story.code,
-        next="/sendcat audit verify checks that nothing of this was altered" if story.hits else "",
+        next="`/sendcat audit verify` checks that nothing of this was altered" if story.hits else "",
         footer=" · ".join(filter(None, (_evidence(story.change), _vouched(story)))),
         final=True,
     )

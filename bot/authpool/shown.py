@@ -115,9 +115,9 @@ def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
             (
                 Cell(text=name),
                 Cell(text=f"{fresh} of {facts.size}", tone=Tone.OK if fresh == facts.size else Tone.WARN),
+                Cell(text=", ".join(fit) or "none"),
                 Cell(text="–" if age is None else _age(age)),
                 Cell(text=tokens_text(facts, now_ms, max_age_ms)),
-                Cell(text=", ".join(fit) or "none"),
             )
         )
         if fit:
@@ -128,7 +128,7 @@ def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
         title=f"{fit_for}: {count} of {target}" if pools else f"No pool of {target}",
         tone=Tone.OK if enough else Tone.WARN,
         context=run.context,
-        table=Table(columns=("Pool", "Fresh", "Age", "Tokens", "Enough for"), rows=tuple(rows)) if rows else None,
+        table=Table(columns=("Pool", "Fresh", "Enough for", "Age", "Tokens"), rows=tuple(rows)) if rows else None,
         sections=tuple(sections[:SHOWN]),
         next="" if enough else f"`/sendcat pool --count=20 --target={target}` makes one, or renews it",
         buttons=() if enough else (_make(target),),

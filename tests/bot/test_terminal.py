@@ -92,6 +92,15 @@ async def test_snapshots_are_saved_masked_and_compared(bot: Bot, sendcat: Practi
         assert "waiting 1" not in text
 
 
+async def test_a_read_is_whole_in_a_terminal(bot: Bot) -> None:
+    """Slack shows the first lines and sends the rest into the thread; a terminal has none."""
+    _, outcome = await carry_out(bot, "inspect ops:getReliabilitySnapshot")
+    assert outcome is not None
+
+    assert json.loads(outcome["card"]["code"]) == outcome["data"]["value"]
+    assert "attachments" not in outcome["card"]
+
+
 async def test_a_terminal_command_goes_through_the_leader(
     bot: Bot, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
