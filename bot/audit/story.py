@@ -272,7 +272,7 @@ def card(story: Story, figures: tuple[tuple[Fact, ...], tuple[Fact, ...]] | None
         table=_figures(story.change, figures) if story.change else None,
         sections=("\n".join(lines),) if lines else ("No record tells of it.",),
         code=story.code,
-        next="/sendcat audit verify checks that nothing of this was altered" if story.hits else "",
+        next="`/sendcat audit verify` checks that nothing of this was altered" if story.hits else "",
         footer=" · ".join(filter(None, (_evidence(story.change), _vouched(story)))),
         final=True,
     )
@@ -296,15 +296,16 @@ def _evidence(change: Change | None) -> str:
 
 
 def _figures(change: Change, figures: tuple[tuple[Fact, ...], tuple[Fact, ...]] | None) -> Table | None:
-    """Both columns: what the retest compared, then what of the two snapshots differs."""
+    """Both columns: what the retest compared, then what of the two snapshots differs (all of it, if nothing does)."""
     lines = change.retest.lines if change.retest else ()
     moved = [line for line in lines if line.answer is not Answer.SAME]
     rows = [_row(line) for line in [*moved, *(line for line in lines if line.answer is Answer.SAME)][:CHECKS]]
     if figures is not None:
+        pairs = list(zip(*figures, strict=False))
+        moved_facts = [(one, two) for one, two in pairs if one.value != two.value]
         rows += [
             (Cell(text=one.label), Cell(text=one.value), Cell(text=two.value), Cell(text="–"))
-            for one, two in zip(*figures, strict=False)
-            if one.value != two.value
+            for one, two in moved_facts or pairs
         ][: 10 - len(rows)]
     return Table(columns=("Figure", "Before", "After", "Says"), rows=tuple(rows)) if rows else None
 

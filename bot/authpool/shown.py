@@ -115,20 +115,20 @@ def status_card(run: Run, listed: Iterable[Listed], requests: int) -> Card:
             (
                 Cell(text=name),
                 Cell(text=f"{fresh} of {facts.size}", tone=Tone.OK if fresh == facts.size else Tone.WARN),
+                Cell(text=", ".join(fit) or "none"),
                 Cell(text="–" if age is None else _age(age)),
                 Cell(text=tokens_text(facts, now_ms, max_age_ms)),
-                Cell(text=", ".join(fit) or "none"),
             )
         )
-        if fit and (few := _rotations(facts, requests)):
-            sections.append(f"`{shown(each.name)}`: {few}")
+        if fit:
+            sections.append(f"`{_short(each.name)}`: {_rotations(facts, requests)}")
     count = f"{len(pools)} pool{'' if len(pools) == 1 else 's'}"
     fit_for = f"ENOUGH for {', '.join(enough)}" if enough else "NOT ENOUGH for any milestone"
     return Card(
         title=f"{fit_for}: {count} of {target}" if pools else f"No pool of {target}",
         tone=Tone.OK if enough else Tone.WARN,
         context=run.context,
-        table=Table(columns=("Pool", "Fresh", "Age", "Tokens", "Enough for"), rows=tuple(rows)) if rows else None,
+        table=Table(columns=("Pool", "Fresh", "Enough for", "Age", "Tokens"), rows=tuple(rows)) if rows else None,
         sections=tuple(sections[:SHOWN]),
         next="" if enough else f"`/sendcat pool --count=20 --target={target}` makes one, or renews it",
         buttons=() if enough else (_make(target),),
@@ -161,13 +161,15 @@ def _age(ms: int) -> str:
 
 
 def _rotations(facts: PoolFacts, requests: int) -> str:
-    """How many users a rotation brings in over so many chats, where one leaves some out: ``stride reaches 5``."""
+    """How many users so many chats bring in: all of them, or which rotation leaves some out (``stride 5``)."""
     parts = []
     for mode in ROTATIONS:
         reached = round(coverage(PoolSelector(facts.size, mode, seed="m1_1k-seed"), requests) * facts.size)
         if reached < facts.size:
             parts.append(f"{mode} {reached}")
-    return f"of {facts.size} users, {requests:,} chats bring in only: {', '.join(parts)}" if parts else ""
+    if not parts:
+        return f"{requests:,} chats bring in all {facts.size} users, by any rotation"
+    return f"of {facts.size} users, {requests:,} chats bring in only: {', '.join(parts)}"
 
 
 def data_of(facts: PoolFacts | str, now_ms: int) -> dict[str, Any]:

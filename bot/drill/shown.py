@@ -80,13 +80,16 @@ def _scenario_notes(scenario: HonestScenario) -> Iterator[str]:
         )
 
 
-def stages_attachment(report: DrillReport) -> Attachment:
-    """Each stage in a line: planned, sent, rate, latency, first token, what came back."""
+def stages_attachment(report: DrillReport, *, only_asked: bool = False) -> Attachment:
+    """Each stage in a line: planned, sent, rate, latency, first token, what came back; and what did not run.
+
+    ``only_asked`` leaves out scenarios that nobody asked for, where that goes without saying (a milestone is chat).
+    """
     columns = "".join(f"{word:>10}" for word in ("p50", "p95", "p99"))
     lines = [f"{'stage':<28}{'sent/planned':>14}{'per s':>8}{columns}{'token p95':>11}  answers"]
     for scenario in report.honest.scenarios if report.honest else ():
         lines += [_stage_line(scenario.name, stage) for stage in scenario.stages]
-        if scenario.state == "skipped":
+        if scenario.state == "skipped" or (scenario.state == "not_asked" and not only_asked):
             lines.append(f"{scenario.name[:27]:<28}{scenario.state.replace('_', ' ')}: {inert(scenario.reason, 160)}")
     return Attachment(title=f"Stages of the {report.profile} drill", text="\n".join(lines), columns=True)
 

@@ -70,7 +70,7 @@ def gate_card(run: Run, wish: Asked, found: Gathered, made: Made) -> Card:
         footer=" · ".join(_footer(run, found, made)),
         attachments=(
             Attachment(title="Every check", text=checks.every_check(every)),
-            *((stages_attachment(found.drilled.report),) if found.drilled is not None else ()),
+            *((stages_attachment(found.drilled.report, only_asked=True),) if found.drilled is not None else ()),
             Attachment(title="Milestone report", file=made.kept.name),
         ),
         final=True,

@@ -64,8 +64,21 @@ def spans(text: str, draw: Names, style: str = "") -> Text:
     return out
 
 
+THREAD, BELOW, ABOVE = "in the thread", "below", "above"
+"""A terminal has no thread: what a card says to be there stands between its table and what to type next."""
+
+
+def _without_thread(card: Card) -> Card:
+    table = card.table
+    if table is not None and THREAD in table.caption:
+        table = table.model_copy(update={"caption": table.caption.replace(THREAD, BELOW)})
+    return card.model_copy(update={"table": table, "next": card.next.replace(THREAD, ABOVE)})
+
+
 def render(card: Card, draw: Names) -> RenderableType:
     """The whole card, top to bottom: verdict, reason, evidence, what to type next."""
+    refers = THREAD in card.next or (card.table is not None and THREAD in card.table.caption)
+    card = _without_thread(card) if refers else card
     parts: list[RenderableType] = []
     if card.banner:
         parts.append(spans(card.banner, draw, "bold yellow"))
@@ -108,7 +121,7 @@ def render(card: Card, draw: Names) -> RenderableType:
     for section in card.sections:
         parts += [Text(""), spans(section, draw)]
     for note in card.attachments:
-        if note.columns:
+        if note.columns or (refers and note.text):
             parts += [Text(""), Text(note.title, style="bold"), Text(note.text, no_wrap=True, overflow="ignore")]
     if card.code:
         parts += [Text(""), Padding(Text(card.code, style="cyan"), (0, 2))]

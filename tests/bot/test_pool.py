@@ -164,7 +164,7 @@ async def test_status_tells_size_age_and_for_what_it_is_enough(bot: Bot, sendcat
     assert status["data"]["pools"]["pool.json"]["size"] == 20
     assert status["data"]["pools"][NAME]["size"] == 6
     assert "m1_1k" in text
-    assert "stride 20" in text
+    assert "1,000 chats bring in all 20 users, by any rotation" in text
     assert "other" not in text
     refused = await run(bot, f"pool status --file={other.name}")
     assert refused["exit_status"] == 4

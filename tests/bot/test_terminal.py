@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.card import Card, Cell, Step, Table, Tone, when, who
+from bot.card import Attachment, Card, Cell, Step, Table, Tone, when, who
 from bot.cli import wish_of
 from bot.config import Config
 from bot.main import Bot
@@ -96,6 +96,15 @@ async def test_snapshots_are_saved_masked_and_compared(bot: Bot, sendcat: Practi
         assert "waiting 1" not in text
 
 
+async def test_a_read_is_whole_in_a_terminal(bot: Bot) -> None:
+    """Slack shows the first lines and sends the rest into the thread; a terminal has none."""
+    _, outcome = await carry_out(bot, "inspect ops:getReliabilitySnapshot")
+    assert outcome is not None
+
+    assert json.loads(outcome["card"]["code"]) == outcome["data"]["value"]
+    assert "attachments" not in outcome["card"]
+
+
 async def test_a_terminal_command_goes_through_the_leader(
     bot: Bot, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +174,31 @@ def test_a_card_is_drawn_in_reading_order(config: Config) -> None:
     assert ": sendcat playbook B, not https://x.example/sendcat or bot/sendcat x" in " ".join(text.split())
     assert "1970-01-01" in text  # marks are drawn in cells as well
     assert text.index("Probe") < text.index("/api/chat") < text.index("playbook B") < text.index("Next:")
+
+
+def test_what_a_card_sends_into_a_thread_stands_in_the_terminal(config: Config) -> None:
+    """There is no thread here: details that a card refers to are drawn, whole; marks in cells are words."""
+    wide = f"{'sent':<60}{'per second':>60}"
+    ends = (Cell(text="u1"), Cell(text=f"hold until {when(0)}"))
+    card = Card(
+        title="FAIL: canary",
+        table=Table(columns=("Token", "Ends"), rows=(ends,), caption="3 more in the thread"),
+        next="inspect the deltas in the thread",
+        attachments=(
+            Attachment(title="Every delta", text="chat p95: control 1 s"),
+            Attachment(title="Stages", text=wide, columns=True),
+            Attachment(title="Report", file="report.json"),
+        ),
+        final=True,
+    )
+    lines = plain(card, names(config)).splitlines()
+
+    assert {"Every delta", "chat p95: control 1 s", wide} <= set(lines)
+    assert any("3 more below" in line for line in lines)
+    assert lines[-1] == "Next: inspect the deltas above"
+    assert any(line.startswith("u1") and "1970-01-01" in line and "t:" not in line for line in lines)
+    quiet = card.model_copy(update={"table": None, "next": ""})
+    assert "Every delta" not in plain(quiet, names(config))
 
 
 async def test_without_terminal_and_configuration_nothing_falls_back_to_practice(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bot.canary.policies import Policies
 from bot.cases.decided import decided
 from bot.command import Outcome
 from bot.commands import catalog
-from bot.measure import Drilled, Looked, Probed, judge_drill
+from bot.measure import Drilled, Looked, Probed
 from bot.run import Run
 from bot.store import cases
 from bot.store.cases import Case
@@ -24,7 +24,7 @@ from slo.policy import Baseline
 from slo.reports import DrillReport
 from slo.rounds import CANDIDATE, CONTROL, Side, order
 from tests.golden.decisions import decision, denied
-from tests.golden.measured import WELL, Conduct, drill
+from tests.golden.measured import WELL, Conduct, judged
 from tests.golden.runs import looked, probed
 from tests.golden.stage import HOUR, LEAD, MINUTE, ONCALL, RELMGR, T0, Scene, Shown
 
@@ -52,9 +52,9 @@ class Shelf:
     async def round(self, side: Side, both: Pair, conduct: Conduct, seed: int, **more: Any) -> Drilled:
         key = (side, conduct, seed, *more.items())
         if key not in self.rounds:
-            report = drill("quick", conduct, target=both[side].name, seed=seed, **more)
+            report, judgement = judged("quick", conduct, target=both[side].name, seed=seed, **more)
             kept = await replace(self.run, on=both[side]).keep("round", report.to_artifact(), "quick")
-            self.rounds[key] = Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+            self.rounds[key] = Drilled(judgement=judgement, artifact=kept.name, report=report)
         return self.rounds[key]
 
 

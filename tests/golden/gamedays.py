@@ -6,11 +6,11 @@ from bot.course import Course
 from bot.gameday.day import DASHBOARD, OPEN, PROBE, Day, drill_label
 from bot.gameday.judged import conclude
 from bot.gameday.shown import day_card
-from bot.measure import Drilled, judge_drill
+from bot.measure import Drilled
 from bot.run import Run
 from bot.store import gameday as rows
 from slo.verdict import Judgement, Verdict, sum_up
-from tests.golden.measured import WELL, Conduct, drill
+from tests.golden.measured import WELL, Conduct, judged
 from tests.golden.runs import probed
 from tests.golden.stage import LEAD, RELMGR, T0, Scene, Shown
 
@@ -91,6 +91,6 @@ async def _day(
 
 
 async def _drilled(run: Run, profile: str, conduct: Conduct) -> Drilled:
-    report = drill(profile, conduct)
+    report, judgement = judged(profile, conduct)
     kept = await run.keep("drill", report.to_artifact(), profile)
-    return Drilled(judgement=judge_drill(report), artifact=kept.name, report=report)
+    return Drilled(judgement=judgement, artifact=kept.name, report=report)

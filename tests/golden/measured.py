@@ -10,13 +10,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+from bot.measure import judge_drill
 from slo.policy import Baseline, load
 from slo.profiles import StagePlan, profile
 from slo.reports import DrillReport, Ended
 from slo.scenarios import CHAT, SCENARIOS
 from slo.summary import Run, StageRun, drill_report, held_streams
 from slo.tally import Sample, StageTally
+from slo.verdict import Judgement
 from tests.golden.stage import T0
 
 _SITES = {"practice": "http://127.0.0.1:2", "candidate": "http://127.0.0.1:4"}
@@ -79,6 +82,13 @@ def drill(
     held = held_streams(streams, [open_streams] * 20, open_streams + 3) if streams is not None else None
     how = Ended(how="aborted", reason=ended) if ended else Ended(how="finished")
     return drill_report(run, measured, baseline=load(Baseline), ended=how, skipped=dict(skipped), held=held)
+
+
+@cache
+def judged(name: str = "quick", conduct: Conduct = WELL, **more: Any) -> tuple[DrillReport, Judgement]:
+    """A drill as `drill` makes it, with its judgement by the baseline."""
+    report = drill(name, conduct, **more)
+    return report, judge_drill(report)
 
 
 def _stage(

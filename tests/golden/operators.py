@@ -1,11 +1,10 @@
-"""The later operator commands: region, milestone, pool, game day, dashboard, the record - also without a deployment."""
+"""The later operator commands before anything was done, and without a deployment."""
 
 from __future__ import annotations
 
 from tests.golden.stage import LEAD, Scene, Shown
 
 LINES = {
-    "region.triggered": "region-readiness --expected-peak-streams=25k",
     "region.incomplete": "region-readiness --expected-peak-streams=5000",
     "milestone.without-a-pool": "milestone-gate --milestone=m1_1k",
     "milestone.status-none": "milestone-gate status --milestone=m1_1k",

@@ -154,7 +154,7 @@ async def test_a_flaky_candidate_fails_and_is_rolled_back(both: Stage, candidate
     assert "FAIL: canary of candidate beside practice · promotion stays blocked" in card.splitlines()[0]
     assert "Promote" not in card.replace("needs", "")
     assert "lets more through than Sendcat's own 0.02" in card
-    assert "Owners of what is red" in card
+    assert "Owners:" in card
     assert judged_again(both)["verdict"] == "FAIL"
     report = kept(both)
     assert report.passed is False
