@@ -16,6 +16,7 @@ from bot.config import Config
 from bot.decided import decision_line, put_case
 from bot.decisions import DONE, MANNERS, Denied, may
 from bot.errors import Refused, SendcatError, Unknown
+from bot.refusing import wrong_human
 from bot.run import Run, card_key
 from bot.store import cases, ops, outbox
 from bot.store.cases import YES, Case, Kind, Verb
@@ -79,7 +80,7 @@ async def decide_case(
 
     written = await world.store.write(write)
     if isinstance(written, Denied):
-        raise Refused(written.reason, rule=written.rule, then=written.then)
+        raise wrong_human(written, case, verb, run.who, world.config)
     decision = written.decisions[-1]
     state = cases.standing(written, world.clock.now_ms())
     called = MANNERS[kind].called(state)
@@ -98,7 +99,7 @@ async def _judged(run: Run, case: Case, verb: Verb, starter: Who, reason: str, s
     denied = may(case, verb, run.who, starter, run.world.clock.now_ms(), reason=reason, scenario=scenario)
     if denied is not None:
         await redraw(run.world, case.id)
-        raise Refused(denied.reason, rule=denied.rule, then=denied.then)
+        raise wrong_human(denied, case, verb, run.who, run.world.config)
 
 
 async def _case(world: World, kind: Kind, case_id: str) -> Case:

@@ -40,6 +40,8 @@ class Manner:
     """Whether a decision is told in the release channel as well, when its card hangs elsewhere."""
     no_when_blocked: bool = False
     """Whether the no is offered on the card of a case that nobody can say yes to."""
+    action: str = ""
+    """The row of the table of authority that its decisions need."""
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -65,7 +67,9 @@ DONE: Mapping[Verb, str] = {
 }
 
 MANNERS: Mapping[Kind, Manner] = {
-    "gate": Manner("release gate", "approve", "reject", command="gate", blocked="deploy stays blocked"),
+    "gate": Manner(
+        "release gate", "approve", "reject", command="gate", blocked="deploy stays blocked", action="gate.decide"
+    ),
     "canary": Manner(
         "canary",
         "promote",
@@ -75,6 +79,7 @@ MANNERS: Mapping[Kind, Manner] = {
         blocked="promotion stays blocked",
         announced=True,
         no_when_blocked=True,
+        action="canary.decide",
     ),
     "milestone": Manner(
         "milestone gate",
@@ -83,6 +88,7 @@ MANNERS: Mapping[Kind, Manner] = {
         command="milestone-gate",
         blocked="promotion stays blocked",
         holds_ms=30 * DAY_MS,
+        action="milestone.decide",
     ),
     # A decision about a programme: nothing here is urgent (playbook G), and it stands until the next check.
     "region": Manner(
@@ -92,9 +98,16 @@ MANNERS: Mapping[Kind, Manner] = {
         command="region-readiness",
         open_ms=7 * DAY_MS,
         holds_ms=90 * DAY_MS,
+        action="region.decide",
     ),
     "ceiling": Manner(
-        "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
+        "load above the ceilings",
+        "approve",
+        "reject",
+        command="drill",
+        open_ms=HOUR_MS,
+        holds_ms=HOUR_MS,
+        action="drill.ceiling.approve",
     ),
 }
 
@@ -106,6 +119,8 @@ class Denied:
     reason: str
     rule: str
     then: str = ""
+    another: bool = False
+    """Whether another human may do just this, and can be asked."""
 
 
 def may(
@@ -133,6 +148,7 @@ def may(
             f"You started {case.id}, so somebody else decides on it.",
             "the starter never approves (four eyes, R10)",
             "ask another release manager",
+            another=True,
         )
     if case.op_state in ("accepted", "running"):
         return Denied(f"Run {case.op} has not ended yet.", "only a finished run can be decided on (R18)", "wait for it")

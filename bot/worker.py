@@ -13,12 +13,13 @@ from dataclasses import replace
 import structlog
 
 from bot.card import Attachment, Button, Card, Tone, clipped, who
-from bot.catalog import Plan
+from bot.catalog import Plan, read
 from bot.clock import token
 from bot.command import Outcome
 from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
 from bot.notary import SOOTHING, weighty
+from bot.refusing import refusal
 from bot.run import Run, card_key, put_card, with_banner
 from bot.sendcat.brake import Halt, Why
 from bot.store import audit, offers, ops, outbox
@@ -114,7 +115,9 @@ class Worker:
             person = await self.desk.who(op.by)
             decision = self.desk.decide(plan, person, op.place)
             if not decision.allowed:
-                raise Refused(decision.reason, rule="authority is checked again at the moment of the effect (R9)")
+                again = "authority is checked again at the moment of the effect (R9)"
+                line, bound = read(plan.line), world.bound.channels
+                raise refusal(decision, plan.action, line, person, op.place, world.config, bound=bound, rule=again)
             await refuse_while_paused(world, plan)
         except SendcatError as error:
             await self._finish(op, None, error_outcome(error, op, None), "refused")

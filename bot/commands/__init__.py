@@ -32,6 +32,7 @@ from bot.commands import (
     pool,
     probe,
     region,
+    rights,
     snapshot,
     status,
     stop,
@@ -76,6 +77,7 @@ ALL: tuple[AnyCommand, ...] = (
     *audit_serve.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
+    *rights.COMMANDS,
     help.COMMAND,
 )
 

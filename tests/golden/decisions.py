@@ -8,8 +8,8 @@ from bot import release
 from bot.commands.gate import GateArgs
 from bot.decided import decided
 from bot.decisions import Denied, may
-from bot.errors import Refused
 from bot.gatemade import Asked, Gathered, conclude
+from bot.refusing import wrong_human
 from bot.store import cases
 from bot.store.cases import Case, Decision
 from bot.worker import error_outcome
@@ -93,5 +93,7 @@ async def _denied(scene: Scene, waiting: Case, approved: Case) -> dict[str, Show
     for name, case, asker, now_ms in tries:
         said = may(case, "approve", asker, starter, now_ms=now_ms, reason="go")
         assert isinstance(said, Denied), name
-        found[f"gate.{name}"] = error_outcome(Refused(said.reason, rule=said.rule, then=said.then), run.op, None).card
+        found[f"gate.{name}"] = error_outcome(
+            wrong_human(said, case, "approve", asker, scene.config), run.op, None
+        ).card
     return found
