@@ -126,7 +126,8 @@ class Field(_Frozen):
 
     flag: str
     label: str
-    kind: Literal["text", "long", "number", "choice"] = "text"
+    kind: Literal["text", "long", "number", "choice", "ticks"] = "text"
+    """``ticks`` are boxes that must all be ticked; the answer is their values with commas between."""
     options: tuple[tuple[str, str], ...] = ()
     """Value and label of each choice."""
     value: str = ""

@@ -112,6 +112,26 @@ MANNERS: Mapping[Kind, Manner] = {
 }
 
 
+TO_READ = "⚠️ *To read:* "
+"""How the part of a card begins that whoever says yes has to have read; its lines stand with ``; `` between."""
+
+
+def warnings(case: Case) -> tuple[str, ...]:
+    """The ⚠️ lines of the case, as they stand on its card (ux.md, sketch 2)."""
+    parts = case.card.sections if case.card is not None else ()
+    said = next((part.removeprefix(TO_READ) for part in parts if part.startswith(TO_READ)), "")
+    return tuple(filter(None, (line.strip() for line in said.split("; "))))
+
+
+def were_read(case: Case, read: str) -> tuple[str, ...]:
+    """Which of them these numbers name: ``1,2``, or ``all``. Other words name none."""
+    lines = warnings(case)
+    if read.strip().lower() == "all":
+        return lines
+    named = {int(word) for word in read.replace(" ", ",").split(",") if word.isascii() and word.isdigit()}
+    return tuple(line for number, line in enumerate(lines, 1) if number in named)
+
+
 @dataclass(frozen=True)
 class Denied:
     """A no: the sentence, the rule behind it, what to do instead."""
@@ -131,11 +151,14 @@ def may(
     now_ms: int,
     *,
     reason: str = "",
+    read: str = "",
     scenario: str | None = None,
 ) -> Denied | None:
     """Whether ``who`` may do this to the case at ``now_ms``; ``starter`` is whoever started it, resolved anew.
 
     Everything but a revocation is for somebody else than the starter. A revocation only takes away, so any decider may.
+    A yes to a case with warnings needs a reason; where its ⚠️ lines are ticked as ``read``, as its form asks, none is
+    left out.
     """
     manner = MANNERS[case.kind]
     again = f"/sendcat {manner.command}"
@@ -169,6 +192,12 @@ def may(
             f"`{verb}` needs a reason here.",
             "a warning, a high risk, a no and a revocation are explained (ux.md, sketch 2)",
             f'{manner.command} {verb} {case.id} --reason="…"',
+        )
+    if verb in YES and read.strip() and (left := set(warnings(case)) - set(were_read(case, read))):
+        return Denied(
+            f"{len(left)} of {len(warnings(case))} ⚠️ lines of {case.id} are not ticked as read.",
+            "whoever says yes has read each warning (ux.md, sketch 2)",
+            f'{manner.command} {verb} {case.id} --read=all --reason="…"',
         )
     return None
 
