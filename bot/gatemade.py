@@ -14,13 +14,13 @@ from bot.decisions import MANNERS
 from bot.redact import inert
 from bot.store import cases
 from bot.store.cases import Case
-from bot.views import duration, verdict_tone
+from bot.views import duration, red_text, verdict_tone
 from slo import gate as judge
 from slo.artifacts import FileRef
 from slo.gate_report import GateHonest, GateReport, JudgedStep, gate_report, original_steps
 from slo.promotion import Gaps, gaps, warnings
 from slo.snapshot import SERVER_MAX_LIMIT
-from slo.verdict import Verdict
+from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from bot.commands.gate import GateArgs
@@ -344,7 +344,7 @@ def _card(run: Run, asked: Asked, made: _Made, missing: Sequence[str], by_hand: 
         title=f"{verdict}: release gate {name}"[:120],
         tone=verdict_tone(verdict) if verdict is not Verdict.PASS else Tone.OK,
         context=run.context,
-        lead=rule,
+        lead=". ".join(filter(None, (_red(made), rule))),
         table=gatecard.table(every, last),
         sections=tuple(sections),
         code="\n".join(by_hand),
@@ -363,6 +363,12 @@ def _owners(made: _Made) -> str:
     red = [check for _, step in made.judged.steps for check in step.failed]
     names = {check.owner.owner: check for check in red if check.owner is not None}
     return "; ".join(f"{owner} ({check.name.replace('_', ' ')} of {check.scope})" for owner, check in names.items())
+
+
+def _red(made: _Made) -> str:
+    """What failed by how much, for the lock screen; a number stands there, since the table is not seen."""
+    failed = tuple(check for _, step in made.judged.steps for check in step.failed)
+    return red_text(Judgement(verdict=Verdict.FAIL, checks=failed)) if failed else ""
 
 
 def _original(made: _Made) -> str:

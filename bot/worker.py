@@ -147,9 +147,8 @@ class Worker:
             state = "refused" if isinstance(error, Refused) else "failed"
             outcome = error_outcome(error, op, await self._latest(op))
         except asyncio.CancelledError:
-            await self._finish(
-                op, plan, interrupted_outcome(op, await self._latest(op), "the bot stopped"), "interrupted"
-            )
+            broken_off = interrupted_outcome(op, await self._latest(op), "the bot stopped")
+            await self._finish(op, plan, broken_off, "interrupted", took_s=run.elapsed_s)
             raise
         except Exception:
             reference = token()[:8]
@@ -221,7 +220,8 @@ class Worker:
             if op.state == "accepted" and now - op.created_ms < STALE_MS:
                 continue
             why = "the bot was restarted" if op.state == "running" else "it was accepted too long ago to begin now"
-            await self._finish(op, None, interrupted_outcome(op, op.card, why), "interrupted")
+            took_s = max(0, now - op.started_ms) / 1000 if op.started_ms is not None else 0.0
+            await self._finish(op, None, interrupted_outcome(op, op.card, why), "interrupted", took_s=took_s)
 
 
 def _was_stopped(halt: Halt | None, outcome: Outcome) -> bool:
@@ -257,7 +257,7 @@ def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
     if op.place.channel is None:
         return
     notes = list(card.attachments)
-    if took_s > LONG_RUN_S:
+    if took_s > LONG_RUN_S and outbox.by_key(tx.db, card_key(op.id)) is not None:
         notes.append(Attachment(title=card.headline, text=f"{who(op.by.account)}: run {op.id} has ended."))
     for number, note in enumerate(notes, 1):
         outbox.put(
@@ -342,7 +342,7 @@ def unknown_outcome(op: Op, card: Card | None, reference: str) -> Outcome:
         title=f"INCOMPLETE: {op.command} failed inside the bot",
         tone=Tone.UNKNOWN,
         lead=f"This is a fault of the bot, not of Sendcat. Reference {reference} leads to the log.",
-        next=f"run it by hand, or again: /sendcat {op.line}",
+        next=f"by hand, in a terminal: sendcat {op.line}; or again: /sendcat {op.line}",
     )
     return Outcome(
         card=shown, exit_status=3, verdict=Verdict.INCOMPLETE, data={"error": "internal", "reference": reference}
