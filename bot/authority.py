@@ -77,6 +77,7 @@ TABLE: dict[str, Rule] = {
     "stop": Rule(_EVERYBODY, Ground.ANYWHERE, outsiders=True, local=True),
     "status": Rule(_EVERYBODY, Ground.ANYWHERE),
     "owners": Rule(_EVERYBODY, Ground.ANYWHERE),
+    "ask": Rule(_EVERYBODY, Ground.WORKING),
     "read": _READ,
     "dashboard": _READ,
     "audit": _READ,
@@ -117,6 +118,7 @@ TABLE: dict[str, Rule] = {
     "doctor": Rule(_READERS, Ground.READING, local=True),
 }
 """Action by role by place. ``read`` covers snapshot, inspect, diagnose, playbook texts; ``release`` lifts a stop.
+``ask`` mentions those who may, where the asker may not.
 
 ``incident.open`` works in any channel, since it binds the channel; the terminal has no channel to bind.
 """
@@ -155,6 +157,8 @@ class Decision:
     allowed: bool
     reason: str = ""
     then: str = ""
+    by_role: bool = False
+    """Whether a role is missing, so that somebody who has it can be asked."""
 
 
 def person_of(config: Config, actor: Actor) -> str | None:
@@ -258,4 +262,4 @@ def _denied(action: str, rule: Rule, who: Who) -> Decision:
             f"`{action}` needs {have}; the login {login} belongs to nobody in [people] (R7).",
             f'add os = ["{login}"] to your [people.NAME] in sendcat.toml',
         )
-    return Decision(False, f"`{action}` needs {have}. You are: {yours}. Nothing was changed.", "ask one of them")
+    return Decision(False, f"`{action}` needs {have}. You are: {yours}. Nothing was changed.", "ask one of them", True)

@@ -17,12 +17,17 @@ import pydantic
 from pydantic import BaseModel, ConfigDict
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_MARK = re.compile(f"{_OPEN}([@t#]):([^{_CLOSE}]*){_CLOSE}")
+_MARK = re.compile(f"{_OPEN}([@t#&]):([^{_CLOSE}]*){_CLOSE}")
 
 
 def who(account: str) -> str:
     """A person in a text, by account (``slack:U0ONCALL`` or ``os:oncall``); a renderer names or mentions them."""
     return f"{_OPEN}@:{account}{_CLOSE}"
+
+
+def group(group_id: str) -> str:
+    """A Slack user group in a text, by id (``S0RELMGR``): the one mark that reaches several people, never foreign."""
+    return f"{_OPEN}&:{group_id}{_CLOSE}"
 
 
 def when(at_ms: int) -> str:
@@ -36,7 +41,7 @@ def channel(channel_id: str) -> str:
 
 
 def resolve(text: str, draw: Callable[[str, str], str]) -> str:
-    """Replace the marks of `who`, `when` and `channel`: ``draw(kind, value)`` with kind ``@``, ``t`` or ``#``."""
+    """Replace the marks of `who`, `group`, `when` and `channel`: ``draw(kind, value)``, ``kind`` one of ``@&t#``."""
     return _MARK.sub(lambda m: draw(m.group(1), m.group(2)), text)
 
 
@@ -121,7 +126,8 @@ class Field(_Frozen):
 
     flag: str
     label: str
-    kind: Literal["text", "long", "number", "choice"] = "text"
+    kind: Literal["text", "long", "number", "choice", "ticks"] = "text"
+    """``ticks`` are boxes that must all be ticked; the answer is their values with commas between."""
     options: tuple[tuple[str, str], ...] = ()
     """Value and label of each choice."""
     value: str = ""

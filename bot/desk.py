@@ -20,6 +20,7 @@ from bot.errors import Broken, Busy, Refused, SendcatError, Unknown
 from bot.forms import filled
 from bot.home.tab import Home, Homes
 from bot.redact import inert
+from bot.refusing import refusal
 from bot.run import Run, card_key, put_card, refused_card
 from bot.sendcat.brake import Brake
 from bot.store import audit, inbox, offers, ops, outbox, pauses
@@ -49,7 +50,7 @@ class Desk:
         try:
             return await self._accept(ask)
         except SendcatError as error:
-            return _no(error)
+            return await self._no(error, ask)
         except Exception:
             log.exception("not accepted", key=ask.key)
             return Reply(
@@ -91,7 +92,15 @@ class Desk:
         decision = self.decide(plan, who, ask.place)
         if not decision.allowed:
             await self._record_refusal(ask, plan, who, decision)
-            raise Refused(decision.reason, then=decision.then)
+            raise refusal(
+                decision,
+                plan.action,
+                read(plan.line),
+                who,
+                ask.place,
+                self.world.config,
+                bound=self.world.bound.channels,
+            )
         await refuse_while_paused(self.world, plan)
         if plan.command.effects and (hold := self.world.stops.blocked):
             raise Refused(
@@ -132,6 +141,20 @@ class Desk:
         if op.by != ask.by or op.line != plan.line or op.state != "accepted":
             return Reply(op=op.id, card=_running(op, await self._address(op)))
         return Reply(op=op.id)
+
+    async def _no(self, error: SendcatError, ask: Ask) -> Reply:
+        """The answer to a wish that was not accepted; what it offers to press is minted where it can be."""
+        reply = _no(error)
+        if not isinstance(error, Refused) or not error.buttons or reply.card is None:
+            return reply
+        card = reply.card.model_copy(update={"buttons": error.buttons})
+        if ask.by.door is Door.SLACK:
+            try:
+                bare = card
+                card = await self.world.store.write(lambda tx: offers.mint(tx, bare, None, ask.place.channel))
+            except SendcatError:  # nothing can be written: the words stand without their buttons
+                return reply
+        return reply.model_copy(update={"card": card})
 
     async def _unrecorded(self, ask: Ask, plan: Plan, who: Who, broken: Broken) -> Reply:
         """Answer what only looks although it cannot be written down, and say so: help and status keep working (R38)."""
@@ -182,14 +205,14 @@ class Desk:
         """A button that asks first: refused before anybody types, and nothing is pressed yet."""
         if dead := offer.dead(self.world.clock.now_ms()):
             raise Refused(dead, rule="a button is pressed once (R11)", then="/sendcat status")
-        await self._may_open(ask, self.catalog.find(offer.line))
+        await self._may_open(ask, self.catalog.find(offer.line), offer.line)
         return Reply(opening=Opening(form=form, line=offer.line, offer=offer.id))
 
     async def _ask_first(self, ask: Ask, command: AnyCommand) -> Reply:
         assert command.form is not None
         form = command.form(self.world.config)
         line = read(ask.line).text
-        await self._may_open(ask, command)
+        await self._may_open(ask, command, line)
         name = f"{command.name.replace(' ', '-')}.form"
 
         def write(tx: Tx) -> str | None:
@@ -203,10 +226,13 @@ class Desk:
             return Reply(duplicate=True)
         return Reply(opening=Opening(form=form, line=line, offer=offer))
 
-    async def _may_open(self, ask: Ask, command: AnyCommand) -> None:
-        decision = self._allowed(command.action, await self.who(ask.by), ask.place)
+    async def _may_open(self, ask: Ask, command: AnyCommand, line: str) -> None:
+        who = await self.who(ask.by)
+        decision = self._allowed(command.action, who, ask.place)
         if not decision.allowed:
-            raise Refused(decision.reason, then=decision.then)
+            raise refusal(
+                decision, command.action, read(line), who, ask.place, self.world.config, bound=self.world.bound.channels
+            )
 
     def _without_people(self, ask: Ask, plan: Plan) -> tuple[Ask, Plan]:
         """A line with somebody's own words, without secrets, and with addresses masked before it is kept (R36, R37)."""
@@ -228,6 +254,10 @@ class Desk:
         slack, bound = self.world.config.slack, self.world.bound.channels
         incident = frozenset(slack.incident_channels) | bound
         return decide(action, who, place, listed=slack.channels | bound, incident=incident)
+
+    def _refusal(self, decision: Decision, action: str, line: str, who: Who, ask: Ask) -> Refused:
+        bound = self.world.bound.channels
+        return refusal(decision, action, read(line), who, ask.place, self.world.config, bound=bound)
 
     async def who(self, actor: Actor) -> Who:
         """Resolve an account to a human, asking the workspace for Slack accounts.
@@ -252,9 +282,18 @@ class Desk:
         who = mention(ask.by.account)
         wanted = getattr(plan.args, "run", None)
         if getattr(plan.args, "release", False):
-            decision = self._allowed("release", await self.who(ask.by), ask.place)
+            asker = await self.who(ask.by)
+            decision = self._allowed("release", asker, ask.place)
             if not decision.allowed:
-                raise Refused(decision.reason, then=decision.then)
+                raise refusal(
+                    decision,
+                    "release",
+                    read(ask.line),
+                    asker,
+                    ask.place,
+                    self.world.config,
+                    bound=self.world.bound.channels,
+                )
             self.world.stops.release()
             card = Card(title="Released: drills may start again", tone=Tone.OK, lead=f"By {who}.", final=True)
         elif wanted:

@@ -16,6 +16,7 @@ def filled(line: str, form: Form, answers: Mapping[str, str]) -> str:
     Raises `Unknown` with ``fields`` naming each required question without an answer, and each number out of bounds.
     """
     missing = {f.flag: "an answer is needed" for f in form.fields if not f.optional and not answers.get(f.flag)}
+    missing |= {f.flag: text for f in form.fields if (text := _unticked(f, answers.get(f.flag, "")))}
     if missing:
         raise Unknown("Something is missing in the form.", fields=missing)
     beyond = {f.flag: text for f in form.fields if (text := _beyond(f, answers.get(f.flag, "").strip()))}
@@ -47,6 +48,14 @@ def as_line(line: str, form: Form) -> str:
         else:
             flags[field.flag] = shown
     return Line(base.command, tuple(words), flags).text
+
+
+def _unticked(field: Field, answer: str) -> str:
+    """Why boxes are refused: each of them has to be ticked; empty when they are, and for other questions."""
+    if field.kind != "ticks":
+        return ""
+    left = [label for value, label in field.options if value not in answer.split(",")]
+    return f"{len(left)} of {len(field.options)} not ticked: {left[0][:80]}" if left else ""
 
 
 def _beyond(field: Field, answer: str) -> str:

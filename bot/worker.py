@@ -13,12 +13,13 @@ from dataclasses import replace
 import structlog
 
 from bot.card import Attachment, Button, Card, Tone, clipped, who
-from bot.catalog import Plan
+from bot.catalog import Plan, read
 from bot.clock import let_end, token
 from bot.command import Outcome
 from bot.desk import Desk, refuse_while_paused
 from bot.errors import Refused, SendcatError, Unreachable
 from bot.notary import SOOTHING, weighty
+from bot.refusing import refusal
 from bot.run import Run, card_key, put_card, with_banner
 from bot.sendcat.brake import Halt, Why
 from bot.store import audit, offers, ops, outbox
@@ -108,7 +109,9 @@ class Worker:
             person = await self.desk.who(op.by)
             decision = self.desk.decide(plan, person, op.place)
             if not decision.allowed:
-                raise Refused(decision.reason, rule="authority is checked again at the moment of the effect (R9)")
+                again = "authority is checked again at the moment of the effect (R9)"
+                line, bound = read(plan.line), world.bound.channels
+                raise refusal(decision, plan.action, line, person, op.place, world.config, bound=bound, rule=again)
             await refuse_while_paused(world, plan)
         except SendcatError as error:
             await self._finish(op, None, error_outcome(error, op, None), "refused")
@@ -138,9 +141,8 @@ class Worker:
             state = "refused" if isinstance(error, Refused) else "failed"
             outcome = error_outcome(error, op, await self._latest(op))
         except asyncio.CancelledError:
-            await self._finish(
-                op, plan, interrupted_outcome(op, await self._latest(op), "the bot stopped"), "interrupted"
-            )
+            broken_off = interrupted_outcome(op, await self._latest(op), "the bot stopped")
+            await self._finish(op, plan, broken_off, "interrupted", took_s=run.elapsed_s)
             raise
         except Exception:
             reference = token()[:8]
@@ -212,7 +214,8 @@ class Worker:
             if op.state == "accepted" and now - op.created_ms < STALE_MS:
                 continue
             why = "the bot was restarted" if op.state == "running" else "it was accepted too long ago to begin now"
-            await self._finish(op, None, interrupted_outcome(op, op.card, why), "interrupted")
+            took_s = max(0, now - op.started_ms) / 1000 if op.started_ms is not None else 0.0
+            await self._finish(op, None, interrupted_outcome(op, op.card, why), "interrupted", took_s=took_s)
 
 
 def _was_stopped(halt: Halt | None, outcome: Outcome) -> bool:
@@ -248,7 +251,7 @@ def put_thread(tx: Tx, op: Op, card: Card, took_s: float) -> None:
     if op.place.channel is None:
         return
     notes = list(card.attachments)
-    if took_s > LONG_RUN_S:
+    if took_s > LONG_RUN_S and outbox.by_key(tx.db, card_key(op.id)) is not None:
         notes.append(Attachment(title=card.headline, text=f"{who(op.by.account)}: run {op.id} has ended."))
     for number, note in enumerate(notes, 1):
         outbox.put(
@@ -333,7 +336,7 @@ def unknown_outcome(op: Op, card: Card | None, reference: str) -> Outcome:
         title=f"INCOMPLETE: {op.command} failed inside the bot",
         tone=Tone.UNKNOWN,
         lead=f"This is a fault of the bot, not of Sendcat. Reference {reference} leads to the log.",
-        next=f"run it by hand, or again: /sendcat {op.line}",
+        next=f"by hand, in a terminal: sendcat {op.line}; or again: /sendcat {op.line}",
     )
     return Outcome(
         card=shown, exit_status=3, verdict=Verdict.INCOMPLETE, data={"error": "internal", "reference": reference}

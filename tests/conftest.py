@@ -102,6 +102,12 @@ def text_of(message: dict[str, Any]) -> str:
     return "\n".join(lines_of(message.get("blocks") or [])) or str(message.get("text", ""))
 
 
+def ticked(view: dict[str, Any]) -> dict[str, Any]:
+    """Every box of an open form, ticked: what a person sends with the rest of the answers."""
+    boxes = [block for block in view["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
+    return {b["block_id"]: {b["block_id"]: [box["value"] for box in b["element"]["options"]]} for b in boxes}
+
+
 def told(stage: Stage, at: int = -1) -> str:
     """What a card says; after that of a walk, the list of every step in its thread."""
     card = stage.cards()[at]

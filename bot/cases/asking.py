@@ -20,6 +20,11 @@ class CaseArgs(Args):
     """Why; needed for a no, for a warning, and to take a yes back."""
 
 
+class YesArgs(CaseArgs):
+    read: str = ""
+    """Which of its ⚠️ lines were read, by number, such as 1,2, or all; the form of the button asks for each."""
+
+
 class WaiveArgs(CaseArgs):
     scenario: str
     """Which scenario may stay untested."""
@@ -51,13 +56,16 @@ def _decision(
         from bot.cases.deciding import decide_case
 
         scenario = args.scenario if isinstance(args, WaiveArgs) else None
-        return await decide_case(run, kind, args.case, verb, reason=args.reason, scenario=scenario, last_look=last_look)
+        read = args.read if isinstance(args, YesArgs) else ""
+        return await decide_case(
+            run, kind, args.case, verb, reason=args.reason, read=read, scenario=scenario, last_look=last_look
+        )
 
     return Command(
         name=f"{command} {verb}",
         summary=summary,
         action=action,
-        args=WaiveArgs if verb == "waive" else CaseArgs,
+        args=WaiveArgs if verb == "waive" else YesArgs if verb in ("approve", "promote") else CaseArgs,
         run=decide,
         positional=("case",),
         examples=(f"{command} {verb} {example}",),

@@ -7,7 +7,7 @@ transaction of whatever changed, so that card and record cannot disagree.
 from __future__ import annotations
 
 from bot.card import Button, Card, Confirm, Field, Form, Tone, when, who
-from bot.cases.decisions import DONE, MANNERS
+from bot.cases.decisions import DONE, MANNERS, warnings
 from bot.config import Config
 from bot.redact import inert
 from bot.run import card_key
@@ -161,7 +161,7 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
     if not case.not_waived:
         style: dict[str, object] = {"style": "primary"}
         if case.needs_reason:
-            style["form"] = _form(label, case, "Why is it right to go on?")
+            style["form"] = _form(label, case, "Why is it right to go on?", boxes=_to_read(case))
         else:
             style["confirm"] = Confirm(
                 title=f"{label} {case.id}?"[:100],
@@ -173,13 +173,22 @@ def _decision_buttons(case: Case, state: State) -> tuple[Button, ...]:
     return (*found, refuse)
 
 
-def _form(verb: str, case: Case, question: str) -> Form:
-    read = case.card.sections if case.card is not None else ()
-    warned = next((part for part in read if part.startswith("⚠️")), "")
+def _to_read(case: Case) -> tuple[Field, ...]:
+    """A box to tick as read for each ⚠️ line; none where there is none."""
+    lines = warnings(case)
+    boxes = tuple((str(number), line) for number, line in enumerate(lines, 1))
+    if not boxes:
+        return ()
+    every = ",".join(value for value, _ in boxes)
+    return (Field(flag="read", label="Read each ⚠️ line", kind="ticks", options=boxes, value=every),)
+
+
+def _form(verb: str, case: Case, question: str, *, boxes: tuple[Field, ...] = ()) -> Form:
+    warned = "" if boxes else "; ".join(f"⚠️ {line}" for line in warnings(case))
     commit = f" ({case.commit})" if case.commit else ""
     return Form(
         title=f"{verb} {case.id}"[:24],
-        fields=(Field(flag="reason", label=question[:150], kind="long"),),
+        fields=(*boxes, Field(flag="reason", label=question[:150], kind="long")),
         submit=verb[:24],
         text=f"*{inert(case.subject, 80)}*{commit} on {case.target}: {case.said}\n{warned}".strip(),
         note=f"The reason stands on the card and in the audit trail. Evidence {case.digest[:8]}.",

@@ -12,10 +12,11 @@ from functools import partial
 from bot.authority import LOCAL, Who, resolve
 from bot.card import Card, Tone, who
 from bot.cases.decided import decision_line, put_case
-from bot.cases.decisions import DONE, MANNERS, Denied, may
+from bot.cases.decisions import DONE, MANNERS, Denied, may, were_read
 from bot.command import Actor, Door, Outcome
 from bot.config import Config
 from bot.errors import Refused, SendcatError, Unknown
+from bot.refusing import wrong_human
 from bot.run import Run, card_key
 from bot.store import cases, ops, outbox
 from bot.store.cases import YES, Case, Kind, Verb
@@ -33,6 +34,7 @@ async def decide_case(
     verb: Verb,
     *,
     reason: str = "",
+    read: str = "",
     scenario: str | None = None,
     last_look: LastLook | None = None,
 ) -> Outcome:
@@ -40,7 +42,7 @@ async def decide_case(
     world = run.world
     case = await _case(world, kind, case_id)
     starter = starter_of(world.config, case)
-    await _judged(run, case, verb, starter, reason, scenario)
+    await _judged(run, case, verb, starter, reason, read, scenario)
     if verb in YES and last_look is not None:
         await world.store.write(lambda tx: put_case(tx, case, world.config, checking=run.op.by.account))
         try:
@@ -59,7 +61,7 @@ async def decide_case(
     def write(tx: Tx) -> Case | Denied:
         seen = cases.look(tx.db, case.id)
         assert seen is not None
-        denied = may(seen, verb, run.who, starter, tx.now_ms, reason=reason, scenario=scenario)
+        denied = may(seen, verb, run.who, starter, tx.now_ms, reason=reason, read=read, scenario=scenario)
         if denied is not None:
             put_case(tx, seen, world.config)
             return denied
@@ -70,6 +72,7 @@ async def decide_case(
             by=run.op.by.account,
             person=run.who.person,
             reason=reason.strip(),
+            read=were_read(seen, read) if verb in YES else (),
             scenario=scenario,
             until_ms=tx.now_ms + MANNERS[kind].holds_ms if verb in YES else None,
         )
@@ -79,7 +82,7 @@ async def decide_case(
 
     written = await world.store.write(write)
     if isinstance(written, Denied):
-        raise Refused(written.reason, rule=written.rule, then=written.then)
+        raise wrong_human(written, case, verb, run.who, world.config)
     decision = written.decisions[-1]
     state = cases.standing(written, world.clock.now_ms())
     called = MANNERS[kind].called(state)
@@ -93,12 +96,13 @@ async def decide_case(
     return Outcome(card=card, exit_status=0, data=data)
 
 
-async def _judged(run: Run, case: Case, verb: Verb, starter: Who, reason: str, scenario: str | None) -> None:
+async def _judged(run: Run, case: Case, verb: Verb, starter: Who, reason: str, read: str, scenario: str | None) -> None:
     """Refuse early what cannot be decided; the button that was pressed for it stands on the card again."""
-    denied = may(case, verb, run.who, starter, run.world.clock.now_ms(), reason=reason, scenario=scenario)
+    now_ms = run.world.clock.now_ms()
+    denied = may(case, verb, run.who, starter, now_ms, reason=reason, read=read, scenario=scenario)
     if denied is not None:
         await redraw(run.world, case.id)
-        raise Refused(denied.reason, rule=denied.rule, then=denied.then)
+        raise wrong_human(denied, case, verb, run.who, run.world.config)
 
 
 async def _case(world: World, kind: Kind, case_id: str) -> Case:

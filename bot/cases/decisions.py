@@ -40,6 +40,8 @@ class Manner:
     """Whether a decision is told in the release channel as well, when its card hangs elsewhere."""
     no_when_blocked: bool = False
     """Whether the no is offered on the card of a case that nobody can say yes to."""
+    action: str = ""
+    """The row of the table of authority that its decisions need."""
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -65,7 +67,9 @@ DONE: Mapping[Verb, str] = {
 }
 
 MANNERS: Mapping[Kind, Manner] = {
-    "gate": Manner("release gate", "approve", "reject", command="gate", blocked="deploy stays blocked"),
+    "gate": Manner(
+        "release gate", "approve", "reject", command="gate", blocked="deploy stays blocked", action="gate.decide"
+    ),
     "canary": Manner(
         "canary",
         "promote",
@@ -75,6 +79,7 @@ MANNERS: Mapping[Kind, Manner] = {
         blocked="promotion stays blocked",
         announced=True,
         no_when_blocked=True,
+        action="canary.decide",
     ),
     "milestone": Manner(
         "milestone gate",
@@ -83,6 +88,7 @@ MANNERS: Mapping[Kind, Manner] = {
         command="milestone-gate",
         blocked="promotion stays blocked",
         holds_ms=30 * DAY_MS,
+        action="milestone.decide",
     ),
     # A decision about a programme: nothing here is urgent (playbook G), and it stands until the next check.
     "region": Manner(
@@ -92,11 +98,38 @@ MANNERS: Mapping[Kind, Manner] = {
         command="region-readiness",
         open_ms=7 * DAY_MS,
         holds_ms=90 * DAY_MS,
+        action="region.decide",
     ),
     "ceiling": Manner(
-        "load above the ceilings", "approve", "reject", command="drill", open_ms=HOUR_MS, holds_ms=HOUR_MS
+        "load above the ceilings",
+        "approve",
+        "reject",
+        command="drill",
+        open_ms=HOUR_MS,
+        holds_ms=HOUR_MS,
+        action="drill.ceiling.approve",
     ),
 }
+
+
+TO_READ = "⚠️ *To read:* "
+"""How the part of a card begins that whoever says yes has to have read; its lines stand with ``; `` between."""
+
+
+def warnings(case: Case) -> tuple[str, ...]:
+    """The ⚠️ lines of the case, as they stand on its card (ux.md, sketch 2)."""
+    parts = case.card.sections if case.card is not None else ()
+    said = next((part.removeprefix(TO_READ) for part in parts if part.startswith(TO_READ)), "")
+    return tuple(filter(None, (line.strip() for line in said.split("; "))))
+
+
+def were_read(case: Case, read: str) -> tuple[str, ...]:
+    """Which of them these numbers name: ``1,2``, or ``all``. Other words name none."""
+    lines = warnings(case)
+    if read.strip().lower() == "all":
+        return lines
+    named = {int(word) for word in read.replace(" ", ",").split(",") if word.isascii() and word.isdigit()}
+    return tuple(line for number, line in enumerate(lines, 1) if number in named)
 
 
 @dataclass(frozen=True)
@@ -106,6 +139,8 @@ class Denied:
     reason: str
     rule: str
     then: str = ""
+    another: bool = False
+    """Whether another human may do just this, and can be asked."""
 
 
 def may(
@@ -116,11 +151,14 @@ def may(
     now_ms: int,
     *,
     reason: str = "",
+    read: str = "",
     scenario: str | None = None,
 ) -> Denied | None:
     """Whether ``who`` may do this to the case at ``now_ms``; ``starter`` is whoever started it, resolved anew.
 
     Everything but a revocation is for somebody else than the starter. A revocation only takes away, so any decider may.
+    A yes to a case with warnings needs a reason; where its ⚠️ lines are ticked as ``read``, as its form asks, none is
+    left out.
     """
     manner = MANNERS[case.kind]
     again = f"/sendcat {manner.command}"
@@ -133,6 +171,7 @@ def may(
             f"You started {case.id}, so somebody else decides on it.",
             "the starter never approves (four eyes, R10)",
             "ask another release manager",
+            another=True,
         )
     if case.op_state in ("accepted", "running"):
         return Denied(f"Run {case.op} has not ended yet.", "only a finished run can be decided on (R18)", "wait for it")
@@ -153,6 +192,12 @@ def may(
             f"`{verb}` needs a reason here.",
             "a warning, a high risk, a no and a revocation are explained (ux.md, sketch 2)",
             f'{manner.command} {verb} {case.id} --reason="…"',
+        )
+    if verb in YES and read.strip() and (left := set(warnings(case)) - set(were_read(case, read))):
+        return Denied(
+            f"{len(left)} of {len(warnings(case))} ⚠️ lines of {case.id} are not ticked as read.",
+            "whoever says yes has read each warning (ux.md, sketch 2)",
+            f'{manner.command} {verb} {case.id} --read=all --reason="…"',
         )
     return None
 

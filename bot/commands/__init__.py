@@ -33,6 +33,7 @@ from bot.commands import (
     pool,
     probe,
     region,
+    rights,
     snapshot,
     status,
     stop,
@@ -78,6 +79,7 @@ ALL: tuple[AnyCommand, ...] = (
     *audit_serve.COMMANDS,
     owners.COMMAND,
     doctor.COMMAND,
+    *rights.COMMANDS,
     help.COMMAND,
 )
 

@@ -9,6 +9,8 @@ from bot.card import Button, Card
 from bot.command import EXIT, Command, Outcome
 from bot.course import Course
 from bot.drill.flags import VARIABLES, DrillArgs
+from bot.redact import inert
+from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from bot.measure import Drilled
@@ -56,10 +58,11 @@ def _answer(run: Run, args: DrillArgs, drilled: Drilled) -> Outcome:
         title=f"{judgement.verdict}: {args.chosen} drill of {run.target.name}{closed}",
         tone=verdict_tone(judgement.verdict),
         context=run.context,
-        lead=". ".join(part for part in (judgement.reason, red_text(judgement)) if part),
+        lead=". ".join(part for part in (judgement.reason, red_text(judgement)) if part) or _not_measured(judgement),
         facts=drill_facts(report),
         table=drill_table(report, judgement),
         sections=tuple(sections),
+        next=f"again, or by hand: sendcat {run.op.line}" if judgement.verdict is Verdict.INCOMPLETE else "",
         buttons=(Button(label="Run again", line=run.op.line, name="drill.rerun"),),
         footer=f"saved as `{drilled.artifact}`",
         attachments=(stages_attachment(report),),
@@ -72,6 +75,15 @@ def _answer(run: Run, args: DrillArgs, drilled: Drilled) -> Outcome:
         "report": report.to_artifact(),
     }
     return Outcome(card=card, exit_status=EXIT[judgement.verdict], verdict=judgement.verdict, data=data)
+
+
+def _not_measured(judgement: Judgement) -> str:
+    """Why a drill decides nothing although nothing is red: the first check that could not be made."""
+    left = judgement.undecided
+    if not left:
+        return ""
+    more = f", and {len(left) - 1} more" if len(left) > 1 else ""
+    return inert(f"{left[0].scope}: {left[0].reason or f'{left[0].name} not measured'}{more}", 300)
 
 
 COMMAND = Command(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bot.card import Attachment, Button, Card, Tone
 from bot.gate import checks
 from bot.redact import inert
-from bot.views import duration, verdict_tone
-from slo.verdict import Verdict
+from bot.views import duration, red_text, verdict_tone
+from slo.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from bot.gate.made import Asked, Made
@@ -51,7 +51,7 @@ def card(run: Run, asked: Asked, made: Made, missing: Sequence[str], by_hand: Se
         title=f"{verdict}: release gate {name}"[:120],
         tone=verdict_tone(verdict) if verdict is not Verdict.PASS else Tone.OK,
         context=run.context,
-        lead=rule,
+        lead=". ".join(filter(None, (_red(made), rule))),
         table=checks.table(every, last),
         sections=tuple(sections),
         code="\n".join(by_hand),
@@ -70,6 +70,12 @@ def _owners(made: Made) -> str:
     red = [check for _, step in made.judged.steps for check in step.failed]
     names = {check.owner.owner: check for check in red if check.owner is not None}
     return "; ".join(f"{owner} ({check.name.replace('_', ' ')} of {check.scope})" for owner, check in names.items())
+
+
+def _red(made: Made) -> str:
+    """What failed by how much, for the lock screen; a number stands there, since the table is not seen."""
+    failed = tuple(check for _, step in made.judged.steps for check in step.failed)
+    return red_text(Judgement(verdict=Verdict.FAIL, checks=failed)) if failed else ""
 
 
 def _original(made: Made) -> str:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 LOOKED = 60
 """So many of the newest cases are looked at: older ones have expired long since."""
-ACTIONS = {"ceiling": "drill.ceiling.approve"}
-"""Actions of the table by kind of case, where it is not ``KIND.decide``."""
 
 Allowed = Callable[[str, Place], bool]
 """What the table of authority says for this person: action and place."""
@@ -105,7 +103,7 @@ def _decides(conn: Connection, config: Config, case: Case, who: Who, now_ms: int
     if cases.standing(case, now_ms) not in (State.WAITING, State.WAIVED) or case.op_state in ("accepted", "running"):
         return False
     op = ops.get(conn, case.op)
-    if op is None or not allowed(ACTIONS.get(case.kind, f"{case.kind}.decide"), op.place):
+    if op is None or not allowed(MANNERS[case.kind].action, op.place):
         return False
     manner = MANNERS[case.kind]
     return may(case, manner.no, who, starter_of(config, case), now_ms, reason="-") is None

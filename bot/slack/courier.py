@@ -7,6 +7,7 @@ who calls must look before calling again (safety.md, R33).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,21 @@ class Courier:
         if outcome.error in ("already_pinned", "no_pin"):
             return Outcome("sent")
         return Outcome("unreachable", error=outcome.error) if outcome.how == "unclear" else outcome
+
+    async def bookmark(self, channel: str, ts: str, title: str) -> str | None:
+        """A bookmark of the channel that leads to a message, by Slack's id; None where the bot may not."""
+        try:
+            found = await self._client.chat_getPermalink(channel=channel, message_ts=ts)
+            link = str(found["permalink"])
+            answer = await self._client.bookmarks_add(channel_id=channel, title=title, type="link", link=link)
+            return str(answer["bookmark"]["id"])
+        except (*_TROUBLE, KeyError, TypeError):
+            return None
+
+    async def unbookmark(self, channel: str, bookmark: str) -> None:
+        """Take a bookmark away; one that somebody took away already is gone all the same."""
+        with contextlib.suppress(*_TROUBLE):
+            await self._client.bookmarks_remove(channel_id=channel, bookmark_id=bookmark)
 
     async def direct(self, user: str) -> str | None:
         """The direct conversation with a person, by id; None when it cannot be opened now."""

@@ -27,10 +27,11 @@ KNOWN: dict[str, frozenset[str]] = {
 
 ACTION = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::\d+)?")
 _LIVE = re.compile(
-    r"<(?:@[UW][A-Z0-9]{2,}|#[CGD][A-Z0-9]{2,}|!date\^\d+\^[^|<>]+\|[^<>|]+|https?://[^\s<>|]+\|[^<>|]+)>"
+    r"<(?:@[UW][A-Z0-9]{2,}|#[CGD][A-Z0-9]{2,}|!date\^\d+\^[^|<>]+\|[^<>|]+|!subteam\^S[A-Z0-9]{2,}|https?://[^\s<>|]+\|[^<>|]+)>"
 )
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt);)")
-_CROWD = re.compile(r"<!(?!date\^)")
+_CROWD = re.compile(r"<!(?!date\^|subteam\^S[A-Z0-9]{2,}>)")
+"""A channel, or everybody; a user group is mentioned where somebody pressed for it (`bot.refusing`)."""
 assert MESSAGE_CHARS < MAX_CHARS
 
 

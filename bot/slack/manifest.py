@@ -64,6 +64,7 @@ SCOPES: dict[str, str] = {
 """Scopes without which something that matters fails, each with its reason."""
 
 OPTIONAL_SCOPES: dict[str, str] = {
+    "bookmarks:write": "a bookmark that leads to the first card of an incident",
     "chat:write.public": "post in public channels the bot was not invited to",
     "im:history": "after a lost answer, in direct messages",
     "im:write": "answer a person directly where the bot may not speak",

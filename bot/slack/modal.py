@@ -11,12 +11,16 @@ from typing import Any
 from bot.card import Field
 from bot.command import Opening
 from bot.forms import as_line
+from bot.slack.blocks import split
 from bot.slack.text import mrkdwn, plain
 
 Block = dict[str, Any]
 TITLE = 24
 LONG = 3_000
 OPTIONS = 100
+BOXES = 10
+BOX = 75
+"""Characters of a box's words, and as many again of the grey line below them."""
 
 
 def modal(opening: Opening, where: str) -> Block:
@@ -68,6 +72,8 @@ def _element(field: Field) -> Block:
         first = [option for option in options if option["value"] == field.value]
         select: Block = {"type": "static_select", "action_id": field.flag, "options": options}
         return select | ({"initial_option": first[0]} if first else {})
+    if field.kind == "ticks":
+        return {"type": "checkboxes", "action_id": field.flag, "options": [_box(*box) for box in field.options[:BOXES]]}
     element: Block = {"type": "plain_text_input", "action_id": field.flag, "max_length": LONG}
     if field.kind == "number":
         element = {"type": "number_input", "action_id": field.flag, "is_decimal_allowed": False}
@@ -78,6 +84,14 @@ def _element(field: Field) -> Block:
     if field.value:
         element["initial_value"] = field.value
     return element
+
+
+def _box(value: str, label: str) -> Block:
+    """A box to tick; what its words do not hold stands below them."""
+    words = plain(label, 2 * BOX)
+    head, rest = split(words, BOX)
+    box: Block = {"text": _words(head, BOX), "value": value}
+    return box | ({"description": _words(rest, BOX)} if rest else {})
 
 
 def _words(text: str, limit: int) -> Block:

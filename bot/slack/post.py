@@ -182,7 +182,16 @@ class Poster:
             return
         if outcome.how != "sent":
             log.warning("not pinned", key=pin.key, error=outcome.error)
-        await self._store.write(lambda tx: pins.settled(tx, pin))
+        bookmark = await self._bookmarked(pin) if outcome.how == "sent" else pin.bookmark
+        await self._store.write(lambda tx: pins.settled(tx, pin, bookmark))
+
+    async def _bookmarked(self, pin: Pin) -> str | None:
+        """The bookmark beside a pin, set or taken away with it; never tried twice, since it is a convenience."""
+        if pin.wanted:
+            return await self._courier.bookmark(pin.channel, pin.ts, f"Sendcat {pin.key.rpartition(':')[2]}")
+        if pin.bookmark is not None:
+            await self._courier.unbookmark(pin.channel, pin.bookmark)
+        return None
 
     def _done(self, letter_id: int, _: asyncio.Task[None]) -> None:
         self._busy.pop(letter_id, None)

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from bot.card import resolve
 
 _ESCAPE = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_MARKED = re.compile("(\ue000[@t#]:[^\ue000\ue001]*\ue001)")
+_MARKED = re.compile("(\ue000[@t#&]:[^\ue000\ue001]*\ue001)")
 _USER = re.compile(r"slack:([UW][A-Z0-9]{2,30})")
+_GROUP = re.compile(r"S[A-Z0-9]{2,30}")
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,30}")
 _DIRECTION = frozenset("\u200b\u200e\u200f\u2028\u2029\u2060\ufeff")
 
@@ -104,6 +105,8 @@ def _unformatted(text: str) -> str:
 def _live(kind: str, value: str) -> str:
     if kind == "@" and (user := _USER.fullmatch(value)):
         return f"<@{user.group(1)}>"
+    if kind == "&" and _GROUP.fullmatch(value):
+        return f"<!subteam^{value}>"
     if kind == "#" and _CHANNEL.fullmatch(value):
         return f"<#{value}>"
     if kind == "t" and _seconds(value) is not None:
@@ -118,7 +121,7 @@ def _worded(kind: str, value: str) -> str:
     if kind == "@":
         door, _, account = name.partition(":")
         return {"os": f"{account} (terminal)", "timer": f"timer {account}"}.get(door, f"@{account or door}")
-    return f"#{name}"
+    return f"@{name}" if kind == "&" else f"#{name}"
 
 
 def _seconds(value: str) -> int | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from sqlite3 import Connection
 from typing import Any, Literal
@@ -260,6 +260,7 @@ def decide(
     by: str,
     person: str | None,
     reason: str = "",
+    read: Sequence[str] = (),
     scenario: str | None = None,
     until_ms: int | None = None,
     offer: str | None = None,
@@ -269,6 +270,7 @@ def decide(
 
     ``seen`` is the case on which the right to decide was judged. Raises `CaseConflict` when anything was decided since,
     when it has expired or become void: of several people at once exactly one decides. An approval needs ``until_ms``.
+    ``read`` are the warnings that were ticked as read; the record names them.
     """
     case = _must(tx.db, seen.id)
     state = standing(case, tx.now_ms)
@@ -282,7 +284,7 @@ def decide(
     if verb in YES and until_ms is None:
         raise ValueError("an approval needs an end")
     decision_id = ids.number(tx, "d")
-    detail = {
+    detail: dict[str, Any] = {
         "case": case.id,
         "decision": decision_id,
         "verb": verb,
@@ -292,6 +294,7 @@ def decide(
     }
     detail |= {"commit": case.commit} if case.commit else {}
     detail |= {"scenario": scenario} if scenario else {}
+    detail |= {"read": list(read)} if read else {}
     number = audit.append(
         tx,
         AuditRecord(

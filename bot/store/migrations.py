@@ -85,6 +85,11 @@ def audit_words(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def bookmarks(db: Database) -> None:
+    """The bookmark that leads to a pinned message, by Slack's id, so that it goes when the pin goes."""
+    db.conn.execute("ALTER TABLE outbox ADD COLUMN bookmark TEXT")
+
+
 ALL: tuple[Callable[[Database], None], ...] = (
     first,
     forms,
@@ -97,6 +102,7 @@ ALL: tuple[Callable[[Database], None], ...] = (
     audit_search,
     game_days,
     audit_words,
+    bookmarks,
 )
 """In order, append only."""
 

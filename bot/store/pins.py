@@ -1,5 +1,7 @@
 """Pins: which messages of the outbox should hang at the top of their channel, and which do (ux.md, rule 11).
 
+A bookmark beside the pin leads to the message; it comes and goes with the pin, where the bot may set one.
+
 A pin is a wish on a letter, not a message: it is carried out once the message stands, again when the message had to be
 posted anew, and given up quietly where the bot may not pin.
 """
@@ -21,6 +23,8 @@ class Pin:
     channel: str
     ts: str
     wanted: bool
+    bookmark: str | None = None
+    """Slack's id of the bookmark that leads to it."""
 
 
 def pin(tx: Tx, key: str, wanted: bool = True) -> None:
@@ -45,11 +49,15 @@ def wanted_in(conn: Connection, channel: str, since_ms: int) -> bool:
 def due(conn: Connection, now_ms: int, limit: int = 20) -> tuple[Pin, ...]:
     """What differs from the wish and may be tried now: only messages that stand in a channel."""
     rows = conn.execute(
-        "SELECT id, key, channel, ts, pin FROM outbox WHERE (pin OR pinned) AND pin <> pinned AND ts IS NOT NULL "
+        "SELECT id, key, channel, ts, pin, bookmark FROM outbox "
+        "WHERE (pin OR pinned) AND pin <> pinned AND ts IS NOT NULL "
         "AND substr(channel, 1, 1) IN ('C', 'G') AND pin_due_ms <= ? ORDER BY id LIMIT ?",
         (now_ms, limit),
     )
-    return tuple(Pin(number, key, channel, ts, bool(wanted)) for number, key, channel, ts, wanted in rows.fetchall())
+    return tuple(
+        Pin(number, key, channel, ts, bool(wanted), bookmark)
+        for number, key, channel, ts, wanted, bookmark in rows.fetchall()
+    )
 
 
 def next_due_ms(conn: Connection, after_ms: int) -> int | None:
@@ -62,9 +70,12 @@ def next_due_ms(conn: Connection, after_ms: int) -> int | None:
     return found
 
 
-def settled(tx: Tx, done: Pin) -> None:
-    """Slack has it as wished, or never will: either way it is not tried again."""
-    tx.db.execute("UPDATE outbox SET pinned = ? WHERE id = ? AND ts = ?", (done.wanted, done.letter, done.ts))
+def settled(tx: Tx, done: Pin, bookmark: str | None = None) -> None:
+    """Slack has it as wished, or never will: either way it is not tried again. ``bookmark`` leads to it from now on."""
+    tx.db.execute(
+        "UPDATE outbox SET pinned = ?, bookmark = ? WHERE id = ? AND ts = ?",
+        (done.wanted, bookmark, done.letter, done.ts),
+    )
 
 
 def later(tx: Tx, waiting: Pin, due_ms: int) -> None:

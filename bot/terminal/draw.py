@@ -39,8 +39,8 @@ def names(config: Config) -> Names:
             moment = datetime.fromtimestamp(int(value) / 1000, tz=UTC).astimezone()
             today = datetime.now(tz=UTC).astimezone().date()
             return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M")
-        if kind == "#":
-            return f"#{value}"
+        if kind in "#&":
+            return f"{'#' if kind == '#' else '@'}{value}"
         door, _, account = value.partition(":")
         for name, person in config.people.items():
             if account in (person.slack if door == "slack" else person.os):

@@ -9,12 +9,14 @@ from bot.authority import LOCAL, Who, resolve
 from bot.config import Config
 from bot.errors import Refused, Unknown
 from bot.redact import inert
+from bot.refusing import four_eyes
 from bot.store import changes, grants, offers, pauses
 from bot.store.change import BEFORE_WRITE, BOT, UNDOABLE, By, Change
 from bot.store.grants import Grant
 from bot.store.tx import Tx
 from bot.tuning.draft import OPEN_MS, Draft
 from bot.tuning.hand import draw
+from playbooks.lines import Line
 
 BREAK_GLASS_MS = 15 * 60_000
 """A break-glass approval lapses when nothing was written within this time (R12)."""
@@ -90,6 +92,7 @@ def approve(tx: Tx, config: Config, change_id: str, *, who: Who) -> Change:
             then="ask in this channel: it needs a second person in any case"
             if change.second
             else f'alone on call? /sendcat break-glass {change.id} --why="..."',
+            buttons=four_eyes("tune.approve", Line("tune", ("approve", change.id)), who, config),
         )
     moved = changes.move(
         tx,

@@ -32,6 +32,7 @@ AUDITORS = (Role.MANAGER, Role.ADMIN)
 READS = dict.fromkeys(Role, READING) | {Role.MEMBER: frozenset({"incident"})}
 EXPECTED: dict[str, dict[Role, frozenset[str]]] = {
     **dict.fromkeys(("help", "stop", "status", "owners"), dict.fromkeys(Role, EVERYWHERE)),
+    "ask": dict.fromkeys(Role, WORKING),
     **dict.fromkeys(("read", "dashboard", "audit"), READS),
     **dict.fromkeys(
         ("triage", "drill.quick", "drill", "gate", "canary", "gameday", "milestone", "region", "pool"),

@@ -50,3 +50,28 @@ def test_without_bounds_a_number_is_any_number() -> None:
     hours = Form(title="Hours", fields=(Field(flag="hours", label="Hours", kind="number"),))
 
     assert filled("incident", hours, {"hours": "9999"}) == "incident --hours=9999"
+
+
+BOXES = Form(
+    title="Read", fields=(Field(flag="read", label="Read", kind="ticks", options=(("1", "a"), ("2", "b" * 100))),)
+)
+
+
+@pytest.mark.parametrize(("answer", "said"), [("", "2 of 2"), ("1", "1 of 2"), ("2", "1 of 2"), ("1,2", "")])
+def test_every_box_has_to_be_ticked(answer: str, said: str) -> None:
+    """Which one is not ticked stands at the question; a form that is sent without any is no other than half of it."""
+    if not said:
+        assert filled("gate", BOXES, {"read": answer}) == "gate --read=1,2"
+        return
+    with pytest.raises(Unknown) as caught:
+        filled("gate", BOXES, {"read": answer} if answer else {})
+
+    assert caught.value.fields["read"].startswith(f"{said} not ticked")
+
+
+def test_a_long_line_fits_a_box() -> None:
+    """Slack's boxes hold 75 characters, and as many in the grey line below."""
+    view = modal(Opening(form=BOXES, line="gate", offer="0" * 32), "here")
+    long = view["blocks"][0]["element"]["options"][1]
+
+    assert (len(long["text"]["text"]), len(long["description"]["text"])) == (75, 25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from sqlite3 import Connection
 from types import SimpleNamespace
 
 from slack_sdk.errors import SlackApiError
@@ -16,7 +17,8 @@ from bot.run import with_banner
 from bot.slack.app import not_accepted, not_opened
 from bot.slack.asks import ELSEWHERE, OUT_OF_DATE
 from bot.slack.messages import _explained
-from bot.store import pauses
+from bot.store import outbox, pauses
+from bot.store.outbox import Letter
 from bot.store.pauses import Pause
 from bot.store.tx import Tx
 from bot.worker import error_outcome
@@ -69,6 +71,12 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     found["answer.not-accepted"] = not_accepted("5f2c01aa")
     found["answer.form-not-opened"] = not_opened("gate --release=...")
     found["answer.help-triage"] = await scene.say("help triage")
+    found["answer.my-rights"] = await scene.say("rights", by=VISITOR)
+    found["answer.asked-for-them"] = await scene.say("ask gate.decide gate approve g-77")
+    found["answer.asked-for-them-already"] = await scene.say("ask gate.decide gate approve g-77", by=VISITOR)
+    letter = await scene.world.store.read(_mention)
+    assert letter.card is not None
+    found["answer.the-mention"] = letter.card
     found["answer.owners"] = await scene.say("owners")
     found["answer.bot-not-in-the-channel"] = error_outcome(
         _explained(SlackApiError("", SimpleNamespace(data={"error": "not_in_channel"}))),
@@ -87,6 +95,14 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     )
     await scene.world.store.write(lambda tx: pauses.put(tx, None))
     return found
+
+
+def _mention(conn: Connection) -> Letter:
+    """The one public message of two questions."""
+    [key] = [row[0] for row in conn.execute("SELECT key FROM outbox WHERE key LIKE 'ask:%'")]
+    letter = outbox.by_key(conn, key)
+    assert letter is not None
+    return letter
 
 
 async def _said(desk: Desk, key: str, line: str, account: str, channel: str, offer: str | None = None) -> Card:

@@ -8,9 +8,9 @@ from bot.card import Card
 from bot.cases.decided import decided
 from bot.cases.decisions import Denied, may
 from bot.commands.gate import GateArgs
-from bot.errors import Refused
 from bot.gate import policies
 from bot.gate.made import Asked, Gathered, conclude
+from bot.refusing import wrong_human
 from bot.run import Run
 from bot.store import cases
 from bot.store.cases import Case, Decision
@@ -25,10 +25,12 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     healthy = await _gate(scene, "idle")
     failed = await _gate(scene, "circuit-open", failing=True)
     unknown = await _gate(scene, "idle", without_chat=True)
+    short = await _gate(scene, "idle", line=f"{LINE} --minutes=5")
     nameless = await _gate(scene, "idle", line="gate --profile=quick")
     assert isinstance(healthy, Case)
     assert isinstance(failed, Case)
     assert isinstance(unknown, Case)
+    assert isinstance(short, Case)
     yes = decision("approve", "gmail slow because of backfill", until_ms=T0 + 4 * HOUR)
     waiver = decision("waive", "no chat pool in this region yet", scenario="chat_stream_http")
     approved = healthy.model_copy(update={"decisions": (yes,)})
@@ -37,6 +39,7 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     void = healthy.model_copy(update={"void_ms": T0, "void_reason": "RATE_LIMIT_GMAIL_PUSH_MAX is 75 by now"})
     found: dict[str, Shown] = {
         "gate.waits-for-approval": decided(healthy, T0),
+        "gate.waits-with-a-warning-to-read": decided(short, T0),
         "gate.decision-on-its-way": decided(healthy, T0, checking=RELMGR),
         "gate.approved": decided(approved, T0 + MINUTE),
         "gate.approval-over": decided(approved, T0 + 5 * HOUR),
@@ -58,7 +61,8 @@ async def _gate(
 ) -> Case | Shown:
     """The case of a gate, judged by the product; the card alone when it is about no release."""
     run = await scene.run(line)
-    args = GateArgs(release="2026.11.23-2@4c1e9ab") if line == LINE else GateArgs(profile="quick")
+    args = GateArgs(release="2026.11.23-2@4c1e9ab") if LINE in line else GateArgs(profile="quick")
+    args = args.model_copy(update={"minutes": 5}) if "--minutes=5" in line else args
     found = Gathered(
         started_ms=T0,
         before=await looked(run, "idle"),
@@ -100,4 +104,4 @@ def denied(scene: Scene, run: Run, case: Case, verb: Any, account: str, now_ms: 
     """The no that this person hears who decides so about this case at that moment; the starter is on call."""
     said = may(case, verb, scene.who(account), scene.who(ONCALL), now_ms=now_ms, reason="go")
     assert isinstance(said, Denied)
-    return error_outcome(Refused(said.reason, rule=said.rule, then=said.then), run.op, None).card
+    return error_outcome(wrong_human(said, case, verb, scene.who(account), scene.config), run.op, None).card

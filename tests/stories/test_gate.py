@@ -14,7 +14,7 @@ from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import audit, cases
 from bot.store.cases import State
 from bot.target import Ceilings
-from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, until
+from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, ticked, until
 
 RELEASE = "2026.11.23-2"
 
@@ -42,7 +42,31 @@ async def approve(stage: Stage, user: str = RELMGR, reason: str = "evidence read
     await press(stage, "Approve…", user)
     await until(lambda: bool(stage.slack.views(user)) or "APPROVED" in text_of(stage.cards()[-1]))
     if views := stage.slack.views(user):
-        await stage.slack.submit(user, views[-1]["id"], {"reason": {"reason": reason}})
+        await stage.slack.submit(user, views[-1]["id"], {"reason": {"reason": reason}, **ticked(views[-1])})
+
+
+async def test_what_is_to_be_read_is_ticked_before_a_yes_and_stands_on_the_record(stage: Stage) -> None:
+    """A form without its boxes ticked is not taken, nor a line that leaves one out; the record names what was read."""
+    card = await waiting(stage, f"gate --release={RELEASE} --minutes=5")
+    warning = "the snapshots look back 5 minutes"
+    assert f"⚠️ *To read:* {warning}" in card
+
+    await press(stage, "Approve…", RELMGR)
+    await until(lambda: bool(stage.slack.views(RELMGR)))
+    view = stage.slack.views(RELMGR)[-1]
+    unread = await stage.slack.submit(RELMGR, view["id"], {"reason": {"reason": "read elsewhere"}})
+    assert unread.status != 200 or "errors" in json.dumps(unread.body)
+    await stage.type("gate approve g-1 --read=2 --reason=mine", user=RELMGR)
+    await until(lambda: any("not ticked as read" in text for text in stage.whispers(RELMGR)))
+    assert await state(stage) == (State.WAITING, 0)
+
+    view = stage.slack.views(RELMGR)[-1]
+    await stage.slack.submit(RELMGR, view["id"], {"reason": {"reason": "backfill"}, **ticked(view)})
+    await until(lambda: "APPROVED" in text_of(stage.cards()[-1]).splitlines()[0], 10)
+    assert stage.bot is not None
+    rows = await stage.bot.world.store.read(lambda conn: audit.rows(conn))
+    [decided] = [body for row in rows if (body := json.loads(row.body))["phase"] == "decision"]
+    assert [line.startswith(warning) for line in decided["detail"]["read"]] == [True]
 
 
 async def test_a_healthy_release_is_approved_by_another_person(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from bot.target import Environment
 from slo.artifacts import MilestoneReport
 from slo.verdict import Verdict
 from tests.bot.milestone.milestone_kit import TRY, write_policy
-from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, told, until
+from tests.conftest import INCIDENTS, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, ticked, told, until
 
 POOL = "chat-auth-pool-loadtest-story-1-20.json"
 
@@ -41,7 +41,8 @@ async def answer(stage: Stage, user: str, **values: str) -> Any:
     """Fill the form that was opened for this person."""
     await until(lambda: bool(stage.slack.views(user)))
     view = stage.slack.views(user)[-1]
-    return await stage.slack.submit(user, view["id"], {key: {key: value} for key, value in values.items()})
+    said = {key: {key: value} for key, value in values.items()}
+    return await stage.slack.submit(user, view["id"], said | ticked(view))
 
 
 async def state(stage: Stage, case_id: str = "ms-1") -> State:

@@ -16,7 +16,7 @@ from bot.store import artifacts, audit, cases
 from bot.store.artifacts import write_file
 from bot.store.cases import State
 from slo.artifacts import RegionReport
-from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, told, until
+from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, ticked, told, until
 
 DRILL = next((Path(__file__).parents[1] / "data/samples/artifacts/drill-quick-pass").glob("load-drill-*.json"))
 
@@ -75,7 +75,8 @@ async def state(stage: Stage, case: str) -> State:
 async def answer(stage: Stage, user: str, reason: str) -> None:
     """Fill the form of the last button and send it."""
     await until(lambda: bool(stage.slack.views(user)))
-    await stage.slack.submit(user, stage.slack.views(user)[-1]["id"], {"reason": {"reason": reason}})
+    view = stage.slack.views(user)[-1]
+    await stage.slack.submit(user, view["id"], {"reason": {"reason": reason}, **ticked(view)})
 
 
 async def test_playbook_G_from_the_forecast_to_the_ticket(with_github: Stage, outside: Outside) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.authority import Role, Standing, Who
-from bot.cases.decisions import MANNERS, may
+from bot.card import Card
+from bot.cases.decided import decided
+from bot.cases.decisions import MANNERS, TO_READ, may, warnings
 from bot.command import Actor, Door
 from bot.store.cases import Case, Decision, State, digest_of, standing
 from slo.verdict import Verdict
@@ -50,6 +53,26 @@ def case(**changes: Any) -> Case:
 
 def test_a_release_manager_who_is_not_the_starter_approves_a_pass() -> None:
     assert may(case(), "approve", RELMGR, STARTER, NOW) is None
+
+
+WARNED = Card(title="PASS", sections=(f"{TO_READ}chat p95 is near its limit; stale-open: serper_search",))
+
+
+@pytest.mark.parametrize(
+    ("read", "left"), [("", None), ("all", None), ("1,2", None), ("2 1", None), ("1", 1), ("3", 2), ("none", 2)]
+)
+def test_a_yes_leaves_no_warning_unread_that_its_form_shows(read: str, left: int | None) -> None:
+    """Typed without boxes the reason answers for them; once any is ticked, all are."""
+    warned = case(card=WARNED, needs_reason=True)
+    denied = may(warned, "approve", RELMGR, STARTER, NOW, reason="backfill", read=read)
+
+    assert warnings(warned) == ("chat p95 is near its limit", "stale-open: serper_search")
+    assert (denied is None) == (left is None)
+    assert denied is None or denied.reason.startswith(f"{left} of 2 ⚠️ lines of g-1 are not ticked")
+    form = next(b for b in decided(warned, NOW).buttons if b.name == "gate.approve").form
+    assert form is not None
+    assert form.fields[0].options == (("1", "chat p95 is near its limit"), ("2", "stale-open: serper_search"))
+    assert may(warned, "reject", RELMGR, STARTER, NOW, reason="no", read="1") is None
 
 
 STARTERS = [
@@ -204,3 +227,16 @@ def test_every_denial_names_a_rule() -> None:
     ):
         denied = may(case(**verdict, **void, decisions=history), verb, RELMGR, STARTER, NOW)
         assert denied is None or (denied.rule and denied.reason)
+
+
+def test_what_is_to_be_read_is_written_one_way() -> None:
+    """The boxes of the form are read from the card: every module that writes such a line writes it so."""
+    found = [
+        (path.name, line.strip())
+        for path in Path("bot").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if "*To read:*" in line and path.name != "decisions.py"
+    ]
+
+    assert len(found) >= 4
+    assert [name for name, line in found if f'"{TO_READ}" + "; ".join(' not in line] == []

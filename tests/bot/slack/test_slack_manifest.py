@@ -85,6 +85,8 @@ _METHODS = {
     "chat_postEphemeral": "chat.postEphemeral",
     "users_info": "users.info",
     "usergroups_users_list": "usergroups.users.list",
+    "bookmarks_add": "bookmarks.add",
+    "bookmarks_remove": "bookmarks.remove",
     "pins_add": "pins.add",
     "pins_remove": "pins.remove",
     "files_getUploadURLExternal": "files.getUploadURLExternal",
