@@ -92,15 +92,7 @@ class Desk:
         decision = self.decide(plan, who, ask.place)
         if not decision.allowed:
             await self._record_refusal(ask, plan, who, decision)
-            raise refusal(
-                decision,
-                plan.action,
-                read(plan.line),
-                who,
-                ask.place,
-                self.world.config,
-                bound=self.world.bound.channels,
-            )
+            raise self._refusal(decision, plan.action, plan.line, who, ask)
         await refuse_while_paused(self.world, plan)
         if plan.command.effects and (hold := self.world.stops.blocked):
             raise Refused(
@@ -230,9 +222,7 @@ class Desk:
         who = await self.who(ask.by)
         decision = self._allowed(command.action, who, ask.place)
         if not decision.allowed:
-            raise refusal(
-                decision, command.action, read(line), who, ask.place, self.world.config, bound=self.world.bound.channels
-            )
+            raise self._refusal(decision, command.action, line, who, ask)
 
     def _without_people(self, ask: Ask, plan: Plan) -> tuple[Ask, Plan]:
         """A line with somebody's own words, without secrets, and with addresses masked before it is kept (R36, R37)."""
@@ -285,15 +275,7 @@ class Desk:
             asker = await self.who(ask.by)
             decision = self._allowed("release", asker, ask.place)
             if not decision.allowed:
-                raise refusal(
-                    decision,
-                    "release",
-                    read(ask.line),
-                    asker,
-                    ask.place,
-                    self.world.config,
-                    bound=self.world.bound.channels,
-                )
+                raise self._refusal(decision, "release", ask.line, asker, ask)
             self.world.stops.release()
             card = Card(title="Released: drills may start again", tone=Tone.OK, lead=f"By {who}.", final=True)
         elif wanted:
