@@ -7,8 +7,12 @@ import json
 
 import pytest
 
+from bot.card import Card, Tone
+from bot.command import Actor, Ask, Door, Place
 from bot.practice.sendcat import Script
+from bot.run import put_card
 from bot.store import audit, ops
+from bot.store.tx import Tx
 from tests.conftest import GUEST, INCIDENTS, ONCALL, RANDOM, RELMGR, SLOW, STRANGER, VISITOR, Stage, text_of, until
 
 
@@ -252,3 +256,33 @@ async def test_R2_a_replayed_request_has_no_effect_after_a_restart(stage: Stage)
     assert ack.status == 200
     assert "Already taken" in json.dumps(ack.body)
     assert len(stage.cards()) == 1
+
+
+async def test_a_long_run_that_broke_off_mentions_its_starter_once_in_the_thread(stage: Stage) -> None:
+    """Edits notify nobody (ux.md, rule 9): whoever started an hour of load hears that it ended, and how to go on."""
+    assert stage.bot is not None
+    by = Actor(door=Door.SLACK, account=f"slack:{ONCALL}")
+    ask = Ask(line="drill --profile=soak", by=by, place=Place(kind="channel", channel=INCIDENTS), key="soak")
+
+    def running(tx: Tx) -> str:
+        op = ops.new(tx, ask, "drill", ask.line, "practice")
+        put_card(tx, op, Card(title="Drill RUNNING", tone=Tone.RUNNING, context=f"run {op.id}"))
+        started = ops.start(tx, op.id).id
+        tx.db.execute("UPDATE ops SET started_ms = started_ms - 3600000 WHERE id = ?", (started,))
+        return started
+
+    run = await stage.bot.world.store.write(running)
+    await until(lambda: len(stage.cards()) == 1)
+    await stage.restart()
+    await until(lambda: "INTERRUPTED: drill" in text_of(stage.cards()[0]))
+
+    def thread() -> list[str]:
+        ts = stage.cards()[0]["ts"]
+        return [text_of(m) for m in stage.slack.thread(INCIDENTS, ts) if m["ts"] != ts]
+
+    await until(lambda: bool(thread()))
+    [told] = thread()
+    assert f"run {run} has ended" in told
+    assert "oncall" in told
+    assert "run it again: /sendcat drill --profile=soak" in text_of(stage.cards()[0])
+    assert "Run again" in text_of(stage.cards()[0])
