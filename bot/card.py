@@ -207,6 +207,8 @@ class Card(_Frozen):
     """One or two sentences of reason."""
     steps: tuple[Step, ...] = ()
     facts: tuple[Fact, ...] = pydantic.Field(default=(), max_length=10)
+    to_read: tuple[str, ...] = pydantic.Field(default=(), max_length=10)
+    """Warnings: whoever says yes ticks each of them as read (ux.md, sketch 2). Ten boxes are all that Slack shows."""
     sections: tuple[str, ...] = ()
     """Paragraphs of evidence, each at most a few lines."""
     code: str = ""
@@ -221,6 +223,11 @@ class Card(_Frozen):
     attachments: tuple[Attachment, ...] = ()
     """Posted once into the thread, when the run has ended."""
     final: bool = False
+
+    @property
+    def warned(self) -> str:
+        """What is to be read, as one paragraph; empty when there is nothing."""
+        return f"⚠️ *To read:* {'; '.join(self.to_read)}" if self.to_read else ""
 
     @property
     def headline(self) -> str:

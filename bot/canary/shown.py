@@ -52,6 +52,7 @@ def card(run: Run, args: CanaryArgs, pair: Pair, found: Gathered, made: Made) ->
         context=run.context,
         lead=_lead(found, made),
         table=table(made.deltas) if made.deltas else None,
+        to_read=tuple(inert(text, 160) for text in made.warnings[:10]),
         sections=lines,
         code="\n".join(found.by_hand),
         next=_then(found, verdict, made),
@@ -139,8 +140,6 @@ def _lines(args: CanaryArgs, pair: Pair, found: Gathered, made: Made) -> Iterato
     if args.name:
         about = f"*release* {inert(args.name, 80)}" + (f" (`{args.commit}`)" if args.commit else "") + f" · {about}"
     yield f"{about} · *{args.profile}*, {len(found.rounds)} of {len(found.planned)} rounds in turns"
-    if made.warnings:
-        yield "⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:5])
     if found.not_done and not found.stopped:
         yield f"*Not done:* {inert('; '.join(dict.fromkeys(found.not_done)), 600)}"
     own = [_side(check) for check in made.judged.checks if _untold(check, made)]

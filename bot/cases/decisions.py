@@ -112,15 +112,9 @@ MANNERS: Mapping[Kind, Manner] = {
 }
 
 
-TO_READ = "⚠️ *To read:* "
-"""How the part of a card begins that whoever says yes has to have read; its lines stand with ``; `` between."""
-
-
 def warnings(case: Case) -> tuple[str, ...]:
     """The ⚠️ lines of the case, as they stand on its card (ux.md, sketch 2)."""
-    parts = case.card.sections if case.card is not None else ()
-    said = next((part.removeprefix(TO_READ) for part in parts if part.startswith(TO_READ)), "")
-    return tuple(filter(None, (line.strip() for line in said.split("; "))))
+    return case.card.to_read if case.card is not None else ()
 
 
 def were_read(case: Case, read: str) -> tuple[str, ...]:

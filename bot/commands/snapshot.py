@@ -115,13 +115,13 @@ def _value(value: Any) -> str:
 
 
 def _buttons(run: Run, verdict: Verdict) -> tuple[Button, ...]:
-    target = f" --target={run.target.name}"
+    target = run.target.name
     again = Button(label="Look again", line=run.op.line, name="snapshot.rerun")
-    changed = Button(label="What changed", line=f"snapshot --diff=true{target}", name="snapshot.diff")
+    changed = Button(label="What changed", line=f"snapshot --diff=true --target={target}", name="snapshot.diff")
     buttons = (again,) if "--diff" in run.op.line else (again, changed)
     if verdict is Verdict.PASS:
         return buttons
-    triage = Button(label="Run triage", line=f"triage{target}", name="triage.run", style="primary")
+    triage = Button(label="Run triage", line=f"triage --target={target}", name="triage.run", style="primary")
     return (triage, *buttons)
 
 

@@ -30,8 +30,6 @@ def card(run: Run, asked: Asked, made: Made, missing: Sequence[str], by_hand: Se
         f" limit {asked.limit}{given}"
     )
     sections = [about]
-    if made.warnings:
-        sections.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
     if made.judged.already:
         sections.append(f"*There before the drill:* {', '.join(made.judged.already)}")
     lacking = [*missing, *([made.gaps.blocked] if made.gaps.blocked else [])]
@@ -53,6 +51,7 @@ def card(run: Run, asked: Asked, made: Made, missing: Sequence[str], by_hand: Se
         context=run.context,
         lead=". ".join(filter(None, (_red(made), rule))),
         table=checks.table(every, last),
+        to_read=tuple(inert(text, 160) for text in made.warnings[:10]),
         sections=tuple(sections),
         code="\n".join(by_hand),
         next=_then(asked, verdict, letter),

@@ -44,8 +44,6 @@ def gate_card(run: Run, wish: Asked, found: Gathered, made: Made) -> Card:
     advice = advice_of(wish, found, made)
     every = _rows(made)
     sections = []
-    if honest.warnings:
-        sections.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in honest.warnings[:4]))
     if advice:
         lines = [f"• {item.text}" + (f": `/sendcat {item.line}`" if item.line else "") for item in advice[:4]]
         sections.append("\n".join(["*Knobs to look at*", *lines]))
@@ -63,6 +61,7 @@ def gate_card(run: Run, wish: Asked, found: Gathered, made: Made) -> Card:
         lead=_lead(run, found, made, every),
         facts=tuple(_facts(wish, found, honest)),
         table=_table(every, made),
+        to_read=tuple(inert(text, 160) for text in honest.warnings[:10]),
         sections=tuple(sections),
         code="\n".join(found.by_hand),
         next=_then(run, wish, found, made, advice),

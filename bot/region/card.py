@@ -43,6 +43,7 @@ def card(run: Run, found: Gathered, made: Made) -> Card:
         lead=_lead(found, made),
         table=_table(found, made),
         facts=_facts(found, made),
+        to_read=tuple(inert(text, 160) for text in made.warnings[:10]),
         sections=tuple(_sections(found, made)),
         code=found.by_hand,
         next=_then(found, made),
@@ -128,8 +129,6 @@ def _facts(found: Gathered, made: Made) -> tuple[Fact, ...]:
 
 def _sections(found: Gathered, made: Made) -> list[str]:
     said = []
-    if made.warnings:
-        said.append("⚠️ *To read:* " + "; ".join(inert(text, 160) for text in made.warnings[:4]))
     breaches = [f"{_brief(file)} {inert(why, 80)}" for file, why in evaluate(found.drills.ours, found.policy) if why]
     if breaches:
         more = f" and {len(breaches) - 3} more" if len(breaches) > 3 else ""

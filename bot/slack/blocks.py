@@ -149,7 +149,7 @@ def _blocks(card: Card, table_fallback: bool) -> Iterator[Block]:
         if card.table.caption.strip():
             yield _context(card.table.caption)
         yield _preformatted(aligned(card.table), CODE_CHARS) if table_fallback else _table(card.table)
-    for section in card.sections:
+    for section in (card.warned, *card.sections):
         if section.strip():
             yield _section(section)
     if card.code.strip():

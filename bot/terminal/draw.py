@@ -118,7 +118,7 @@ def render(card: Card, draw: Names) -> RenderableType:
             texts = ((f"{resolve(cell.text, draw)} {SYMBOL[cell.tone]}".rstrip(), _STYLE[cell.tone]) for cell in row)
             table.add_row(*(Text(text, style=style) for text, style in texts))
         parts += [Text(""), table]
-    for section in card.sections:
+    for section in filter(None, (card.warned, *card.sections)):
         parts += [Text(""), spans(section, draw)]
     for note in card.attachments:
         if note.columns or (refers and note.text):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from bot.authority import Role, Standing, Who
 from bot.card import Card
 from bot.cases.decided import decided
-from bot.cases.decisions import MANNERS, TO_READ, may, warnings
+from bot.cases.decisions import MANNERS, may, warnings
 from bot.command import Actor, Door
 from bot.store.cases import Case, Decision, State, digest_of, standing
 from slo.verdict import Verdict
@@ -55,7 +54,7 @@ def test_a_release_manager_who_is_not_the_starter_approves_a_pass() -> None:
     assert may(case(), "approve", RELMGR, STARTER, NOW) is None
 
 
-WARNED = Card(title="PASS", sections=(f"{TO_READ}chat p95 is near its limit; stale-open: serper_search",))
+WARNED = Card(title="PASS", to_read=("chat p95 is near its limit", "stale-open: serper_search"))
 
 
 @pytest.mark.parametrize(
@@ -227,16 +226,3 @@ def test_every_denial_names_a_rule() -> None:
     ):
         denied = may(case(**verdict, **void, decisions=history), verb, RELMGR, STARTER, NOW)
         assert denied is None or (denied.rule and denied.reason)
-
-
-def test_what_is_to_be_read_is_written_one_way() -> None:
-    """The boxes of the form are read from the card: every module that writes such a line writes it so."""
-    found = [
-        (path.name, line.strip())
-        for path in Path("bot").rglob("*.py")
-        for line in path.read_text("utf-8").splitlines()
-        if "*To read:*" in line and path.name != "decisions.py"
-    ]
-
-    assert len(found) >= 4
-    assert [name for name, line in found if f'"{TO_READ}" + "; ".join(' not in line] == []
