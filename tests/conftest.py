@@ -83,6 +83,10 @@ class Stage:
         """Everything that only this person saw, as text."""
         return [text_of(m) for m in self.slack.ephemerals(user)]
 
+    async def begun(self, channel: str = INCIDENTS) -> None:
+        """What was typed runs and shows it; its end is not waited for (a quick drill takes six seconds)."""
+        await until(lambda: bool(self.cards(channel)) and "RUNNING" in text_of(self.cards(channel)[-1]))
+
     async def final(self, channel: str = INCIDENTS, within_s: float = 30.0) -> str:
         """The newest card of a channel as text, once nothing on it can be stopped any more."""
         await until(

@@ -81,7 +81,6 @@ async def test_a_second_triage_gets_the_link_of_the_first(stage: Stage) -> None:
     ts = stage.cards()[0]["ts"]
 
     assert f"/archives/{INCIDENTS}/p{ts.replace('.', '')}" in json.dumps(again.body)
-    await stage.final()
 
 
 async def test_a_note_needs_no_quotes_and_stands_in_the_timeline_once(stage: Stage) -> None:
