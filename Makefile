@@ -6,6 +6,9 @@ FAULT ?= F
 # Test folders lie in memory where there is a GB of it: processes are killed in tests, machines are not.
 MEMORY = $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 1000000 { print "/dev/shm" }')
 
+# Programs start several times as fast when what they compiled is kept; some machines forbid that by default.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test pytest prove bench lint format manifest docs clean
 
 demo: $(VENV)/ready ## the whole product on loopback, with a fault: make demo FAULT=B, make demo ONCE=1
