@@ -71,7 +71,7 @@ def listed(walk: Walk, page: Page) -> Card:
     for at, action in enumerate(page.steps):
         if walk.step(action.number).state == "running":
             rows[at] = rows[at].model_copy(update={"detail": f"running · by {who(walk.step(action.number).by or '')}"})
-    notes = [f"*{a.number}.* " + "\n".join(f"> {note}" for note in a.notes) for a in page.steps if a.notes]
+    notes = [f"*{a.number}.* " + "\n".join(a.notes) for a in page.steps if a.notes]
     return Card(
         title=f"Playbook {page.letter}, walk {walk.id}: every step",
         steps=tuple(rows),

@@ -126,7 +126,7 @@ def now(walk: Walk, action: Action, *, short: bool = False) -> str:
     ``short``: without its notes, and with few findings.
     """
     found = worst(walk.step(action.number).lines or lines_of(walk.seen, action.number))
-    beside = [] if short else [f"> {note}" for note in action.notes]
+    beside = () if short else action.notes
     # Ranges of the knobs say what the list of their names says, and buttons run what a list of lines and functions
     # names; what a person is to confirm is the list itself.
     in_brief = action.kind is not StepKind.CONFIRM if short else action.kind is StepKind.CHANGE and found

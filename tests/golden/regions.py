@@ -14,8 +14,8 @@ from bot.store.cases import Case
 from bot.store.walks import Taken
 from bot.walk import ticket
 from bot.walk.card import card
-from bot.walk.course import picture
 from bot.walk.look import Look
+from bot.walk.picture import picture
 from playbooks.facts import Facts
 from playbooks.signals import judge_signals
 from slo.artifacts import FileRef

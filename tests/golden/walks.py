@@ -7,8 +7,8 @@ from typing import Any
 
 from bot.store.walks import Taken, Walk
 from bot.walk.card import card, listed, whole
-from bot.walk.course import picture
 from bot.walk.look import Look
+from bot.walk.picture import picture
 from playbooks.facts import Facts
 from playbooks.findings import Finding
 from playbooks.signals import judge_signals
