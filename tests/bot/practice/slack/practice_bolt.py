@@ -174,7 +174,8 @@ FORM: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def connected(slack: PracticeSlack, bolt: Bolt, ping_interval: float = 0.2) -> AsyncIterator[Any]:
+async def connected(slack: PracticeSlack, bolt: Bolt, ping_interval: float = 10) -> AsyncIterator[Any]:
+    """The app's socket. With a short interval a busy machine loses it, and the payloads that are on their way."""
     handler = AsyncSocketModeHandler(
         bolt.app,
         slack.app_token,
