@@ -15,7 +15,7 @@ from bot.cases.decisions import MANNERS, Denied
 from bot.command import Door, Place
 from bot.config import Config
 from bot.errors import Refused
-from bot.store.cases import Case, Verb
+from bot.store.case import Case, Verb
 from playbooks.lines import Line
 
 ORDER = (Role.RESPONDER, Role.RELEASE_MANAGER, Role.MANAGER, Role.ADMIN)

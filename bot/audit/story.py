@@ -18,7 +18,7 @@ from bot.errors import Unknown
 from bot.redact import inert
 from bot.store import audit, audit_search, cases, changes, checkpoints, glance, grants, incidents, ops
 from bot.store.audit_search import Hit, Source, Wanted
-from bot.store.cases import Case, State
+from bot.store.case import Case, State
 from bot.store.change import Change
 from bot.views import number
 from slo.retest import Answer, Compared
@@ -119,7 +119,7 @@ def _case(conn: Connection, name: str, now_ms: int) -> Story:
     case = cases.look(conn, name)
     if case is None:
         raise _missing(name, "case")
-    state = cases.standing(case, now_ms)
+    state = case.standing(now_ms)
     return Story(
         id=name,
         title=f"{name} {inert(case.subject, 60)}: {state.value}, judged {case.verdict.value}",

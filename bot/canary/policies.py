@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bot.cases import bound
 from bot.run import Run
-from bot.store.cases import Case
+from bot.store.case import Case
 from slo.policy import Baseline, CanaryPolicy, Ownership, Policy
 
 

@@ -10,7 +10,7 @@ from bot.command import Args, Command, Outcome
 if TYPE_CHECKING:
     from bot.cases.deciding import LastLook
     from bot.run import Run
-    from bot.store.cases import Kind, Verb
+    from bot.store.case import Kind, Verb
 
 
 class CaseArgs(Args):

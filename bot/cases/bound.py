@@ -22,7 +22,7 @@ from bot.measure import Looked
 from bot.redact import inert
 from bot.run import Run
 from bot.store.artifacts import Artifact
-from bot.store.cases import Case
+from bot.store.case import Case
 from bot.target import Target
 from slo.artifacts import FileRef
 from slo.diff import diff

@@ -12,7 +12,7 @@ from bot.config import Config
 from bot.redact import inert
 from bot.run import card_key
 from bot.store import cases, offers, ops, outbox
-from bot.store.cases import Case, Decision, State
+from bot.store.case import Case, Decision, State
 from bot.store.tx import Tx
 from slo.verdict import Verdict
 
@@ -36,7 +36,7 @@ def decided(case: Case, now_ms: int, *, checking: str | None = None) -> Card:
     ``checking`` is the account of a person whose decision is on its way: the buttons are gone until it stands.
     """
     base = case.card or Card(title=f"{case.said}: {MANNERS[case.kind].noun} {case.subject}")
-    state = cases.standing(case, now_ms)
+    state = case.standing(now_ms)
     tone = _TONES[state]
     if case.verdict is Verdict.INCOMPLETE and state in (State.WAITING, State.BLOCKED):
         tone = Tone.UNKNOWN
@@ -218,5 +218,5 @@ def put_case(tx: Tx, case: Case, config: Config, *, checking: str | None = None)
         )
     if not op.open:
         ops.redraw(tx, op.id, minted)
-    cases.drawn(tx, case.id, CHECKING if checking is not None else cases.standing(case, tx.now_ms).value)
+    cases.drawn(tx, case.id, CHECKING if checking is not None else case.standing(tx.now_ms).value)
     return minted

@@ -19,7 +19,7 @@ from bot.errors import Refused, SendcatError, Unknown
 from bot.refusing import wrong_human
 from bot.run import Run, card_key
 from bot.store import cases, ops, outbox
-from bot.store.cases import YES, Case, Kind, Verb
+from bot.store.case import YES, Case, Kind, Verb
 from bot.store.tx import Tx
 from bot.world import World
 
@@ -84,7 +84,7 @@ async def decide_case(
     if isinstance(written, Denied):
         raise wrong_human(written, case, verb, run.who, world.config)
     decision = written.decisions[-1]
-    state = cases.standing(written, world.clock.now_ms())
+    state = written.standing(world.clock.now_ms())
     called = MANNERS[kind].called(state)
     card = Card(
         title=f"{DONE[verb]}: {MANNERS[kind].noun} {case.id}, decision {decision.id}",

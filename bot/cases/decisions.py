@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from bot.authority import Who
 from bot.card import when
-from bot.store import cases
-from bot.store.cases import NO, YES, Case, Kind, State, Verb
+from bot.store.case import NO, YES, Case, Kind, State, Verb, possible
 from slo.verdict import Verdict
 
 HOUR_MS = 3_600_000
@@ -169,8 +168,8 @@ def may(
         )
     if case.op_state in ("accepted", "running"):
         return Denied(f"Run {case.op} has not ended yet.", "only a finished run can be decided on (R18)", "wait for it")
-    state = cases.standing(case, now_ms)
-    if not cases.possible(verb, state):
+    state = case.standing(now_ms)
+    if not possible(verb, state):
         return _not_now(case, verb, state, again)
     if verb == "waive":
         return _waiver(case, reason, scenario)

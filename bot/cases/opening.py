@@ -11,7 +11,7 @@ from bot.cases.decided import decided
 from bot.cases.decisions import MANNERS
 from bot.run import Run
 from bot.store import cases
-from bot.store.cases import Case, Kind
+from bot.store.case import Case, Kind
 from slo.verdict import Verdict
 
 
@@ -69,4 +69,4 @@ async def open_case(
     )
     case = case.model_copy(update={"op_state": "done"})  # it is, when this card is drawn
     now_ms = run.world.clock.now_ms()
-    return Opened(case, decided(case, now_ms), MANNERS[kind].called(cases.standing(case, now_ms)))
+    return Opened(case, decided(case, now_ms), MANNERS[kind].called(case.standing(now_ms)))

@@ -13,7 +13,7 @@ from bot.command import Door, Outcome
 from bot.errors import Refused
 from bot.run import Run
 from bot.store import cases
-from bot.store.cases import Case, Kind, State
+from bot.store.case import Case, Kind, State
 
 WAIT_LOOK_S = 2.0
 NO, WAITING = 1, 5
@@ -54,7 +54,7 @@ async def standing(
         case = await run.world.store.read(lambda conn: cases.newest(conn, kind, target, subject))
         if case is None:
             return Answer(None, no, f"No {manner.noun} of {subject[:60]!r} was run on {target}.", NO)
-        state = cases.standing(case, run.world.clock.now_ms())
+        state = case.standing(run.world.clock.now_ms())
         if state not in _OPEN or not wait or run.brake.halted is not None:
             break
         await run.world.clock.sleep(WAIT_LOOK_S)

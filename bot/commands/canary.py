@@ -17,7 +17,7 @@ from bot.config import Config
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
 
 
 async def _run(run: Run, args: CanaryArgs) -> Outcome:

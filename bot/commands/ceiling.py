@@ -10,7 +10,7 @@ from bot.drill.flags import VARIABLES, CeilingArgs
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
 
 WAITING = 5
 

@@ -15,7 +15,7 @@ from bot.redact import inert
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
 
 MOST_BYTES = 256 * 1024
 

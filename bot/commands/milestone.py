@@ -17,7 +17,7 @@ from bot.milestone.flags import MilestoneArgs
 if TYPE_CHECKING:
     from bot.milestone.gathering import Asked
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
 
 
 async def _run(run: Run, args: MilestoneArgs) -> Outcome:

@@ -20,7 +20,7 @@ from bot.config import Config
 if TYPE_CHECKING:
     from bot.region.made import Gathered, Look
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
     from slo.policy import RegionPolicy
 
 STREAMS = "expected-peak-streams"

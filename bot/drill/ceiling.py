@@ -22,7 +22,7 @@ from bot.sendcat.load.credentials import drill_secrets
 from bot.sendcat.load.plan import DrillPlan
 from bot.sendcat.load.planning import AboveCeiling, plan_drill
 from bot.store import cases
-from bot.store.cases import Case, State
+from bot.store.case import Case, State
 from bot.target import Ceilings, Target
 from playbooks.lines import Line, parse
 from slo.policy import Baseline, load
@@ -171,7 +171,7 @@ async def approved(run: Run, args: DrillArgs, flags: Mapping[str, str] | None = 
 async def _invalid(run: Run, case: Case | None, args: DrillArgs) -> str | None:
     if case is None:
         return "it is no decision about a load above the ceilings"
-    state = cases.standing(case, run.world.clock.now_ms())
+    state = case.standing(run.world.clock.now_ms())
     if state is not State.APPROVED or case.answer is None or case.answer.id != args.approval:
         return f"{case.id} is {state.value}"
     if case.target != run.target.name:

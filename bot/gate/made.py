@@ -13,6 +13,7 @@ from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
 from bot.gate import checks, shown
 from bot.store import cases
+from bot.store.case import YES
 from slo import gate as judge
 from slo.artifacts import FileRef
 from slo.gate_report import GateHonest, GateReport, JudgedStep, gate_report, original_steps
@@ -224,7 +225,7 @@ async def _last_release(run: Run, asked: Asked) -> GateReport | None:
     approved = (
         others.get(str(case.binding["report"]["name"]))
         for case in known
-        if case.target == target and case.answer is not None and case.answer.verb in cases.YES
+        if case.target == target and case.answer is not None and case.answer.verb in YES
     )
     return next((report for report in approved if report is not None), None) or next(iter(others.values()), None)
 

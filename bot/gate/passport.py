@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bot.asking import same_commit
 from bot.errors import Broken, Refused
 from bot.redact import inert
-from bot.store.cases import Case
+from bot.store.case import Case
 
 KEY_FILE = "passport.key"
 DOMAIN = b"sendcat release passport v1\x00"

@@ -23,7 +23,7 @@ from bot.incidents.items import LABELS
 from bot.redact import inert
 from bot.run import card_key
 from bot.store import cases, changes, grants, ops, waiting
-from bot.store.cases import Case, State
+from bot.store.case import Case, State
 from bot.store.change import Change
 from bot.store.grants import Grant
 from bot.tuning.wishes import same_human
@@ -100,7 +100,7 @@ def for_person(
 
 def _decides(conn: Connection, config: Config, case: Case, who: Who, now_ms: int, allowed: Allowed) -> bool:
     """Whether a yes or a no by this person would be taken now, where the case was made."""
-    if cases.standing(case, now_ms) not in (State.WAITING, State.WAIVED) or case.op_state in ("accepted", "running"):
+    if case.standing(now_ms) not in (State.WAITING, State.WAIVED) or case.op_state in ("accepted", "running"):
         return False
     op = ops.get(conn, case.op)
     if op is None or not allowed(MANNERS[case.kind].action, op.place):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bot.card import when
 from bot.milestone.flags import subject
 from bot.store import cases
-from bot.store.cases import Case, State
+from bot.store.case import Case, State
 from slo.milestone import ORDER
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def rungs(conn: Connection, target: str, release: str | None, now_ms: int) -> tu
     found = []
     for name in ORDER:
         case = cases.newest(conn, "milestone", target, subject(name, release))
-        found.append(Rung(name, case, None if case is None else cases.standing(case, now_ms)))
+        found.append(Rung(name, case, None if case is None else case.standing(now_ms)))
     return tuple(found)
 
 

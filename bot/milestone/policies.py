@@ -9,7 +9,7 @@ from bot.cases import bound
 from bot.errors import Refused
 from bot.milestone import ladder
 from bot.run import Run
-from bot.store.cases import Case
+from bot.store.case import Case
 from slo.policy import MilestonePolicy, Ownership, Policy
 
 

@@ -16,7 +16,7 @@ from slo.verdict import Verdict
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
 
 LATER = 20
 """Newer checks that are looked at; a longer row of them is not found in an open decision's seven days."""

@@ -1,174 +1,24 @@
-"""Cases: what a person decides on evidence, and the decisions on it (safety.md, R10, R11; ux.md, rule 6).
+"""Cases, kept as rows: written once, decided on together with their audit record (safety.md, R3, R10, R11).
 
-A case is one judgement that waits for a human: a release gate, a canary, a milestone, a region decision, a load above
-the ceilings. It is written once and never changed, except that it can be made void; decisions are only added. Its state
-is a pure function of these rows and of the time, so that card and audit trail cannot disagree:
-
-    WAITING -> WAIVED (every gap waived) -> APPROVED -> REVOKED | EXPIRED | VOID
-    WAITING | WAIVED -> REJECTED | EXPIRED | VOID          BLOCKED -> REJECTED | EXPIRED | VOID
+A case and its states are `bot.store.case`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from sqlite3 import Connection
-from typing import Any, Literal
+from typing import Any
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict
 
 from bot.card import Card
-from bot.errors import Refused
 from bot.store import audit, ids, offers
 from bot.store.audit import AuditRecord
-from bot.store.ops import State as OpState
+from bot.store.case import PREFIX, YES, Case, CaseConflict, Decision, Kind, State, Verb, digest_of, possible
 from bot.store.tx import Tx
 from slo.verdict import Verdict
-
-Kind = Literal["gate", "canary", "milestone", "region", "ceiling"]
-Verb = Literal["approve", "reject", "revoke", "waive", "promote", "roll-back"]
-
-PREFIX: Mapping[Kind, str] = {"gate": "g", "canary": "cn", "milestone": "ms", "region": "rg", "ceiling": "ce"}
-"""Ids as people see them: ``g-77`` is a gate."""
-TRIGGERED: frozenset[Kind] = frozenset({"region"})
-"""Kinds whose FAIL is a trigger: what has fired is the very thing that a person decides about."""
-YES: frozenset[Verb] = frozenset({"approve", "promote"})
-NO: frozenset[Verb] = frozenset({"reject", "roll-back"})
-
-
-class State(StrEnum):
-    """How a case stands. BLOCKED: nobody can approve it, since it failed or lacks what cannot be waived."""
-
-    WAITING = "WAITING"
-    WAIVED = "WAIVED"
-    BLOCKED = "BLOCKED"
-    APPROVED = "APPROVED"
-    REJECTED = "REJECTED"
-    EXPIRED = "EXPIRED"
-    REVOKED = "REVOKED"
-    VOID = "VOID"
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Decision(_Row):
-    """What a person decided. ``until_ms`` ends an approval; ``scenario`` is what a waiver names."""
-
-    id: str
-    case: str
-    verb: Verb
-    by: str
-    """Verified account, ``slack:U0RELMGR``."""
-    person: str | None
-    reason: str
-    scenario: str | None
-    at_ms: int
-    until_ms: int | None
-    offer: str | None
-    """The button it was made with; None when it was typed."""
-    audit: int
-    """Number of the audit record that was written with it."""
-
-
-class Case(_Row):
-    """One case with its decisions, oldest first. Times in ms UTC."""
-
-    id: str
-    kind: Kind
-    op: str
-    op_state: OpState
-    """State of the run that made it: only a run that has ended well can be decided on."""
-    target: str | None
-    subject: str
-    """What is decided about: the release's name, a milestone, an operation."""
-    commit: str | None
-    verdict: Verdict
-    waivable: tuple[str, ...]
-    """Required scenarios that were not run: each needs a waiver before an approval."""
-    blocked: str
-    """What is lacking and cannot be waived, in a sentence; empty when there is nothing such."""
-    needs_reason: bool
-    starter: str
-    starter_person: str | None
-    binding: dict[str, Any]
-    """What an approval is bound to: report, policy, target, deployment, release, commit."""
-    digest: str
-    """SHA-256 over the canonical JSON (RFC 8785) of the binding."""
-    made_ms: int
-    expires_ms: int
-    void_ms: int | None
-    void_reason: str | None
-    drawn: str | None
-    """What its card shows: a `State`, or None."""
-    card: Card | None
-    """The card of the run without the decision, from which the decided one is drawn."""
-    decisions: tuple[Decision, ...] = ()
-
-    @property
-    def said(self) -> str:
-        """The verdict as people read it: what a trigger has fired on is TRIGGERED, not failed."""
-        fired = self.verdict is Verdict.FAIL and self.kind in TRIGGERED
-        return "TRIGGERED" if fired else self.verdict.value
-
-    @property
-    def answer(self) -> Decision | None:
-        """The yes or no, when there is one."""
-        return next((item for item in self.decisions if item.verb in YES | NO), None)
-
-    @property
-    def revoked(self) -> Decision | None:
-        return next((item for item in self.decisions if item.verb == "revoke"), None)
-
-    @property
-    def waivers(self) -> tuple[Decision, ...]:
-        return tuple(item for item in self.decisions if item.verb == "waive")
-
-    @property
-    def not_waived(self) -> tuple[str, ...]:
-        """Scenarios that still need a waiver."""
-        named = {item.scenario for item in self.waivers}
-        return tuple(name for name in self.waivable if name not in named)
-
-
-class CaseConflict(Refused):
-    """The case is not as it was when the decision was judged: somebody was faster. ``case`` is how it stands."""
-
-    def __init__(self, case: Case, state: State) -> None:
-        super().__init__(f"{case.id} is {state.value} by now.", rule="one decision for each case (R3)")
-        self.case = case
-        self.state = state
-
-
-def standing(case: Case, now_ms: int) -> State:
-    """The state of a case at a moment; what a person said last wins over time, time wins over waiting."""
-    answer = case.answer
-    if case.revoked is not None:
-        return State.REVOKED
-    if answer is not None and answer.verb in NO:
-        return State.REJECTED
-    if case.void_ms is not None or case.op_state in ("failed", "stopped", "interrupted", "refused"):
-        return State.VOID
-    if answer is not None:
-        return State.APPROVED if answer.until_ms is not None and now_ms < answer.until_ms else State.EXPIRED
-    if now_ms >= case.expires_ms:
-        return State.EXPIRED
-    failed = case.verdict is Verdict.FAIL and case.kind not in TRIGGERED
-    if failed or case.blocked or (case.verdict is Verdict.INCOMPLETE and not case.waivable):
-        return State.BLOCKED
-    if case.verdict is Verdict.INCOMPLETE and not case.not_waived:
-        return State.WAIVED
-    return State.WAITING
-
-
-def digest_of(binding: Mapping[str, Any]) -> str:
-    """The digest of a binding; raises ValueError for what has no canonical JSON (NaN)."""
-    return hashlib.sha256(rfc8785.dumps(dict(binding))).hexdigest()
 
 
 def new(
@@ -192,7 +42,7 @@ def new(
     """Open a case, on the record. Older cases about the same subject become void: a newer run replaces them (R11)."""
     case_id = ids.number(tx, PREFIX[kind])
     for older in _same(tx.db, kind, target, subject):
-        if standing(older, tx.now_ms) in (State.WAITING, State.WAIVED, State.BLOCKED, State.APPROVED):
+        if older.standing(tx.now_ms) in (State.WAITING, State.WAIVED, State.BLOCKED, State.APPROVED):
             void(tx, older.id, f"a newer run replaced it: {case_id}")
     canonical = rfc8785.dumps(dict(binding)).decode()
     tx.db.execute(
@@ -220,7 +70,7 @@ def new(
         ),
     )
     made = _must(tx.db, case_id)
-    audit.append(tx, _system(made, standing(made, tx.now_ms).value, detail={"digest": made.digest}))
+    audit.append(tx, _system(made, made.standing(tx.now_ms).value, detail={"digest": made.digest}))
     tx.touch("cases")
     return made
 
@@ -249,7 +99,7 @@ def unsettled(conn: Connection, now_ms: int, limit: int = 50) -> tuple[Case, ...
         "ORDER BY c.n DESC LIMIT 500"
     ).fetchall()
     found = (_case(conn, row) for row in rows)
-    return tuple(case for case in found if case.drawn != standing(case, now_ms).value)[:limit]
+    return tuple(case for case in found if case.drawn != case.standing(now_ms).value)[:limit]
 
 
 def decide(
@@ -273,12 +123,12 @@ def decide(
     ``read`` are the warnings that were ticked as read; the record names them.
     """
     case = _must(tx.db, seen.id)
-    state = standing(case, tx.now_ms)
+    state = case.standing(tx.now_ms)
     if (
         len(case.decisions) != len(seen.decisions)
         or case.void_ms != seen.void_ms
         or case.op_state != seen.op_state
-        or state not in _POSSIBLE[verb]
+        or not possible(verb, state)
     ):
         raise CaseConflict(case, state)
     if verb in YES and until_ms is None:
@@ -321,22 +171,6 @@ def decide(
         raise CaseConflict(case, state) from None
     tx.touch("cases")
     return _must(tx.db, case.id)
-
-
-_OPEN = frozenset({State.WAITING, State.WAIVED, State.BLOCKED})
-_POSSIBLE: Mapping[Verb, frozenset[State]] = {
-    "approve": frozenset({State.WAITING, State.WAIVED}),
-    "promote": frozenset({State.WAITING, State.WAIVED}),
-    "reject": _OPEN,
-    "roll-back": _OPEN,
-    "waive": frozenset({State.WAITING}),
-    "revoke": frozenset({State.APPROVED}),
-}
-
-
-def possible(verb: Verb, state: State) -> bool:
-    """Whether a decision of this kind fits a case in this state."""
-    return state in _POSSIBLE[verb]
 
 
 def void(tx: Tx, case_id: str, reason: str) -> Case:

@@ -21,7 +21,7 @@ from sqlite3 import Connection
 from bot.errors import Broken, Refused
 from bot.store import audit, backups, cases, checkpoints, connection, epochs, health, migrations
 from bot.store.audit import AuditRecord
-from bot.store.cases import State
+from bot.store.case import State
 from bot.store.checkpoints import Checkpoint
 from bot.store.leader import Leadership
 from bot.store.signing import Signer
@@ -180,7 +180,7 @@ def _close_what_was_open(tx: Tx) -> None:
     tx.db.execute("UPDATE ops SET state = 'running', started_ms = ? WHERE state = 'accepted'", (tx.now_ms,))
     for (name,) in tx.db.execute("SELECT id FROM cases WHERE void_ms IS NULL").fetchall():
         case = cases.look(tx.db, name)
-        if case and cases.standing(case, tx.now_ms) in (State.WAITING, State.WAIVED, State.BLOCKED, State.APPROVED):
+        if case and case.standing(tx.now_ms) in (State.WAITING, State.WAIVED, State.BLOCKED, State.APPROVED):
             cases.void(tx, name, f"{why}; run it again")
 
 

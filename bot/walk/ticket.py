@@ -19,7 +19,7 @@ from bot.redact import inert
 from bot.run import card_key
 from bot.store import artifacts, cases, outbox
 from bot.store.artifacts import Artifact
-from bot.store.cases import State
+from bot.store.case import State
 from playbooks.findings import Finding
 from slo.artifacts import RegionReport
 from slo.errors import SloError
@@ -29,7 +29,7 @@ from slo.verdict import Verdict
 
 if TYPE_CHECKING:
     from bot.run import Run
-    from bot.store.cases import Case
+    from bot.store.case import Case
 
 KIND = "ticket"
 TITLE = "Multi-region execution"
@@ -155,7 +155,7 @@ async def _decision(run: Run, artifact: Artifact) -> str:
     case = next((case for case in known if about(case)), None)
     if case is None:
         return "nobody was asked to decide"
-    state = cases.standing(case, run.world.clock.now_ms())
+    state = case.standing(run.world.clock.now_ms())
     answer = case.revoked or case.answer
     if state in (State.REJECTED, State.REVOKED) and answer is not None:
         raise Refused(

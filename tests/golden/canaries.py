@@ -17,7 +17,7 @@ from bot.commands import catalog
 from bot.measure import Drilled, Looked, Probed
 from bot.run import Run
 from bot.store import cases
-from bot.store.cases import Case
+from bot.store.case import Case
 from slo import compare
 from slo.compare import CanaryStatistics, Interval, LatencyShift
 from slo.policy import Baseline

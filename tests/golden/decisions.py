@@ -13,7 +13,7 @@ from bot.gate.made import Asked, Gathered, conclude
 from bot.refusing import wrong_human
 from bot.run import Run
 from bot.store import cases
-from bot.store.cases import Case, Decision
+from bot.store.case import Case, Decision
 from bot.worker import error_outcome
 from tests.golden.runs import drilled, looked, probed
 from tests.golden.stage import HOUR, LEAD, MINUTE, ONCALL, RELMGR, T0, Scene, Shown

@@ -18,7 +18,7 @@ from bot.milestone.made import conclude
 from bot.milestone.policies import Policies
 from bot.run import Run
 from bot.store import cases
-from bot.store.cases import Case
+from bot.store.case import Case
 from slo.policy import MilestonePolicy, load
 from slo.scenarios import CHAT
 from tests.golden.decisions import decision, denied

@@ -10,7 +10,7 @@ from bot.commands.region import conclude
 from bot.region import made, sources
 from bot.run import Run
 from bot.store import cases
-from bot.store.cases import Case
+from bot.store.case import Case
 from bot.store.walks import Taken
 from bot.walk import ticket
 from bot.walk.card import card

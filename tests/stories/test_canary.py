@@ -14,7 +14,7 @@ from bot.canary.again import again
 from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import Ack, PracticeSlack
 from bot.store import audit, cases, ops
-from bot.store.cases import State
+from bot.store.case import State
 from slo.artifacts import CanaryReport
 from slo.rounds import order
 from slo.verdict import Verdict
@@ -56,7 +56,7 @@ async def state(stage: Stage) -> tuple[State, int]:
     assert stage.bot is not None
     found = await stage.bot.world.store.read(lambda conn: cases.look(conn, "cn-1"))
     assert found is not None
-    return cases.standing(found, stage.bot.world.clock.now_ms()), len(found.decisions)
+    return found.standing(stage.bot.world.clock.now_ms()), len(found.decisions)
 
 
 async def exit_of(stage: Stage, line: str) -> int:

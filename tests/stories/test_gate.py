@@ -12,7 +12,7 @@ import pytest
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.store import audit, cases
-from bot.store.cases import State
+from bot.store.case import State
 from bot.target import Ceilings
 from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, carry_out, text_of, ticked, until
 
@@ -34,7 +34,7 @@ async def state(stage: Stage, case: str = "g-1") -> tuple[State, int]:
     assert stage.bot is not None
     found = await stage.bot.world.store.read(lambda conn: cases.look(conn, case))
     assert found is not None
-    return cases.standing(found, stage.bot.world.clock.now_ms()), len(found.decisions)
+    return found.standing(stage.bot.world.clock.now_ms()), len(found.decisions)
 
 
 async def approve(stage: Stage, user: str = RELMGR, reason: str = "evidence read") -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.store import audit, cases, ops
-from bot.store.cases import Case, State
+from bot.store.case import Case, State
 from bot.target import Environment
 from slo.artifacts import MilestoneReport
 from slo.verdict import Verdict
@@ -49,7 +49,7 @@ async def state(stage: Stage, case_id: str = "ms-1") -> State:
     assert stage.bot is not None
     found = await stage.bot.world.store.read(lambda conn: cases.look(conn, case_id))
     assert found is not None
-    return cases.standing(found, stage.bot.world.clock.now_ms())
+    return found.standing(stage.bot.world.clock.now_ms())
 
 
 async def exit_of(stage: Stage, line: str) -> tuple[int, dict[str, Any]]:

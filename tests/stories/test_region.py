@@ -14,7 +14,7 @@ from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import PracticeSlack
 from bot.store import artifacts, audit, cases
 from bot.store.artifacts import write_file
-from bot.store.cases import State
+from bot.store.case import State
 from slo.artifacts import RegionReport
 from tests.conftest import INCIDENTS, LEAD, ONCALL, RELMGR, VISITOR, Stage, config_for, ticked, told, until
 
@@ -69,7 +69,7 @@ async def state(stage: Stage, case: str) -> State:
     assert stage.bot is not None
     found = await stage.bot.world.store.read(lambda conn: cases.look(conn, case))
     assert found is not None
-    return cases.standing(found, stage.bot.world.clock.now_ms())
+    return found.standing(stage.bot.world.clock.now_ms())
 
 
 async def answer(stage: Stage, user: str, reason: str) -> None:

@@ -12,7 +12,7 @@ from bot.card import Card
 from bot.cases.decided import decided
 from bot.cases.decisions import MANNERS, may, warnings
 from bot.command import Actor, Door
-from bot.store.cases import Case, Decision, State, digest_of, standing
+from bot.store.case import Case, Decision, State, digest_of
 from slo.verdict import Verdict
 
 NOW, HOUR = 1_790_000_000_000, 3_600_000
@@ -101,7 +101,7 @@ def test_what_is_TRIGGERED_waits_for_somebody_else_than_the_starter() -> None:
     """A region check's FAIL is the trigger that a person decides about; it blocks nothing, and is called by its word."""
     fired = case(kind="region", verdict=Verdict.FAIL, needs_reason=True)
 
-    assert standing(fired, NOW) is State.WAITING
+    assert fired.standing(NOW) is State.WAITING
     assert may(fired, "approve", RELMGR, STARTER, NOW, reason="launch confirmed") is None
     denied = may(fired, "approve", STARTER, STARTER, NOW, reason="launch confirmed")
     assert denied is not None
@@ -110,7 +110,7 @@ def test_what_is_TRIGGERED_waits_for_somebody_else_than_the_starter() -> None:
     assert unexplained is not None
     assert "region-readiness approve g-1" in unexplained.then
     assert (fired.said, case(verdict=Verdict.FAIL).said) == ("TRIGGERED", "FAIL")
-    assert standing(case(kind="gate", verdict=Verdict.FAIL), NOW) is State.BLOCKED
+    assert case(kind="gate", verdict=Verdict.FAIL).standing(NOW) is State.BLOCKED
 
 
 def test_a_revocation_only_takes_away_so_the_starter_may_too() -> None:
@@ -206,7 +206,7 @@ def test_a_second_waiver_of_the_same_scenario_is_refused() -> None:
 
     assert may(once, "waive", RELMGR, STARTER, NOW, reason="again", scenario=CHAT) is not None
     assert may(once, "waive", RELMGR, STARTER, NOW, reason="also", scenario="whatsapp_webhook") is None
-    assert standing(once, NOW) is State.WAITING
+    assert once.standing(NOW) is State.WAITING
 
 
 @pytest.mark.parametrize("kind", list(MANNERS))

@@ -13,7 +13,7 @@ from store_kit import MORNING_MS, HandClock
 
 from bot.command import Ask
 from bot.store import audit, cases, ops
-from bot.store.cases import Case, CaseConflict, State
+from bot.store.case import Case, CaseConflict, State
 from bot.store.database import Store
 from bot.store.tx import Tx
 from slo.verdict import Verdict
@@ -72,7 +72,7 @@ def test_a_decision_and_its_audit_record_are_one_row_each_that_agree(tx: Tx, ask
         "approve",
         "gmail slow because of backfill",
     )
-    assert cases.standing(case, tx.now_ms) is State.APPROVED
+    assert case.standing(tx.now_ms) is State.APPROVED
 
 
 STANDINGS = [
@@ -113,7 +113,7 @@ def test_standing_is_a_function_of_rows_and_time(
         else:
             case = cases.decide(tx, case, verb, by="slack:U0RELMGR", person="relmgr", scenario=scenario or None)  # type: ignore[arg-type]
 
-    assert cases.standing(case, tx.now_ms + later_ms) is expected
+    assert case.standing(tx.now_ms + later_ms) is expected
 
 
 @pytest.mark.parametrize("end", ["failed", "stopped", "interrupted"])
@@ -128,7 +128,7 @@ def test_R18_a_run_that_did_not_end_well_makes_its_case_void(tx: Tx, ask: Callab
 
     after = cases.look(tx.db, case.id)
     assert after is not None
-    assert cases.standing(after, tx.now_ms) is State.VOID
+    assert after.standing(tx.now_ms) is State.VOID
 
 
 def test_R3_a_decision_on_what_was_seen_before_somebody_else_decided_is_refused(
@@ -159,7 +159,7 @@ def test_R11_a_newer_run_makes_older_cases_of_the_subject_void_and_leaves_others
     elsewhere = opened(tx, ask(), target="staging")
     newer = opened(tx, ask(), commit="ffffff0")
 
-    states = {c.id: cases.standing(c, tx.now_ms) for c in cases.recent(tx.db)}
+    states = {c.id: c.standing(tx.now_ms) for c in cases.recent(tx.db)}
     assert states == {
         approved.id: State.VOID,
         other.id: State.WAITING,
