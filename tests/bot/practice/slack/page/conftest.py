@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from page_workspace import Workspace, serving
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.conftest import SLOW
 
@@ -68,27 +68,60 @@ def troubles() -> list[str]:
     return []
 
 
+class Screens:
+    """One page for each size, since a renderer takes most of a second to start; a test begins with it empty.
+
+    Nothing is left of the test before: every workspace has a port of its own, and with it its own storage.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._pages: dict[tuple[int, int], Page] = {}
+
+    def page(self, viewport: tuple[int, int]) -> Page:
+        """The page of this size."""
+        if viewport not in self._pages:
+            self._pages[viewport] = self._opened(*viewport)
+        return self._pages[viewport]
+
+    def _opened(self, width: int, height: int) -> Page:
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height},
+            timezone_id="UTC",
+            locale="en-GB",
+            has_touch=width < 500,
+            is_mobile=width < 500,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(8000 * SLOW)
+        return context.new_page()
+
+
+@pytest.fixture(scope="module")
+def screens(browser: Browser) -> Screens:
+    """The pages of this browser."""
+    return Screens(browser)
+
+
 @pytest.fixture
-def page(browser: Browser, address: str, viewport: tuple[int, int], troubles: list[str]) -> Iterator[Page]:
+def page(screens: Screens, address: str, viewport: tuple[int, int], troubles: list[str]) -> Iterator[Page]:
     """The page, opened and drawn. Any console error or thrown exception fails the test."""
-    width, height = viewport
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        timezone_id="UTC",
-        locale="en-GB",
-        has_touch=width < 500,
-        is_mobile=width < 500,
-        reduced_motion="reduce",
-    )
-    context.set_default_timeout(8000 * SLOW)
     expect.set_options(timeout=5000 * SLOW)
-    opened = context.new_page()
-    opened.on(
-        "console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None
-    )
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened = screens.page(viewport)
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            troubles.append(message.text)
+
+    def thrown(error: Error) -> None:
+        troubles.append(str(error))
+
+    opened.on("console", said)
+    opened.on("pageerror", thrown)
     opened.goto(address)
     opened.get_by_test_id("message").first.wait_for()
     yield opened
-    context.close()
+    opened.goto("about:blank")
+    opened.remove_listener("console", said)
+    opened.remove_listener("pageerror", thrown)
     assert troubles == []
