@@ -6,6 +6,8 @@ transaction of whatever changed, so that card and record cannot disagree.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from bot.card import Button, Card, Confirm, Field, Form, Tone, when, who
 from bot.cases.decisions import DONE, MANNERS, warnings
 from bot.config import Config
@@ -42,10 +44,7 @@ def decided(case: Case, now_ms: int, *, checking: str | None = None) -> Card:
         tone = Tone.UNKNOWN
     lines = [line for line in (_state_line(case, state), *map(_waiver_line, case.waivers), base.lead) if line]
     own = _decision_buttons(case, state)
-    primary = any(button.style == "primary" for button in own)
-    # One primary button on a card (ux.md, rule 4): the decision's, when there is one.
-    others = (b.model_copy(update={"style": None}) if primary and b.style == "primary" else b for b in base.buttons)
-    buttons = (*own, *others)
+    buttons = (*own, *_others(case, state, base.buttons, decides=any(button.style == "primary" for button in own)))
     following = _needs(case, state) or "; then ".join(part for part in (_no_first(case, state), base.next) if part)
     if checking is not None:
         lines.insert(0, f"{who(checking)} decides: one fresh look at the deployment first.")
@@ -61,6 +60,19 @@ def decided(case: Case, now_ms: int, *, checking: str | None = None) -> Card:
             "final": True,
         }
     )
+
+
+def _others(case: Case, state: State, buttons: Sequence[Button], *, decides: bool) -> Iterator[Button]:
+    """The buttons of the run; one is primary on a card (ux.md, rule 4): the decision, or a new run without one."""
+    over = state in (State.EXPIRED, State.VOID) and not case.replaced
+    again = {button.name for button in buttons if over and button.name.endswith(".rerun")}
+    for button in buttons:
+        if button.name in again:
+            yield button.model_copy(update={"style": "primary"})
+        elif (decides or again) and button.style == "primary":
+            yield button.model_copy(update={"style": None})
+        else:
+            yield button
 
 
 def _word(case: Case, state: State) -> str:
@@ -94,7 +106,8 @@ def _state_line(case: Case, state: State) -> str:
     if state is State.VOID:
         since = f" {when(case.void_ms)}" if case.void_ms is not None else ""
         why = case.void_reason or f"run {case.op} was {case.op_state}"
-        return f"VOID{since}: {why}. Run it again." + (f"\n{said}" if said else "")
+        again = "" if case.replaced else " Run it again."
+        return f"VOID{since}: {why}.{again}" + (f"\n{said}" if said else "")
     if state is State.BLOCKED and case.verdict is Verdict.INCOMPLETE:
         done = DONE[MANNERS[case.kind].yes].lower()
         return f"Cannot be {done} or waived: {inert(case.blocked, 300) or 'nothing was shown'}."

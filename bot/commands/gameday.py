@@ -155,7 +155,14 @@ async def _mark(run: Run, item_id: str, verb: Verb, value: str) -> Outcome:
     item = await run.world.store.write(write)
     titles = {"assign": "Handed over", "done": "Done", "reopen": "Open again"}
     said = {"assign": f"{holder(item)} looks after it.", "done": value, "reopen": f"{holder(item)} looks after it."}
-    card = Card(title=f"{titles[verb]}: {item.id}", tone=Tone.OK, lead=said[verb], sections=(item.words,))
+    mark = item.marks[-1]
+    card = Card(
+        title=f"{titles[verb]}: {item.id}",
+        tone=Tone.OK,
+        lead=said[verb],
+        sections=(item.words,),
+        footer=f"by {mention(mark.by)} · {when(mark.at_ms)}",
+    )
     return done(card, item=_data(item))
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from bot.drill.flags import ChatFlags, Scenarios, chosen
+from bot.drill.flags import ChatFlags, Scenarios, chosen, no_milestone
 from bot.errors import Refused
-from slo.profiles import profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ class GameDayArgs(ChatFlags):
         if not names:
             raise ValueError("names no profile, for example burst,soak")
         for name in names:
-            profile(name)
+            no_milestone(name, "gameday")
         if len(set(names)) != len(names):
             raise ValueError("each profile is named once")
         return ",".join(names)

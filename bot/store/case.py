@@ -34,6 +34,8 @@ TRIGGERED: frozenset[Kind] = frozenset({"region"})
 """Kinds whose FAIL is a trigger: what has fired is the very thing that a person decides about."""
 YES: frozenset[Verb] = frozenset({"approve", "promote"})
 NO: frozenset[Verb] = frozenset({"reject", "roll-back"})
+REPLACED = "a newer run replaced it"
+"""Why a case is void that has a successor: that one is to be looked at, nothing to be run again."""
 
 
 class State(StrEnum):
@@ -130,6 +132,11 @@ class Case(_Row):
         """Scenarios that still need a waiver."""
         named = {item.scenario for item in self.waivers}
         return tuple(name for name in self.waivable if name not in named)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a newer case stands in its place."""
+        return self.void_reason is not None and self.void_reason.startswith(REPLACED)
 
     def standing(self, now_ms: int) -> State:
         """The state at a moment; what a person said last wins over time, time wins over waiting."""

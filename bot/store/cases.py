@@ -16,7 +16,7 @@ import rfc8785
 from bot.card import Card
 from bot.store import audit, ids, offers
 from bot.store.audit import AuditRecord
-from bot.store.case import PREFIX, YES, Case, CaseConflict, Decision, Kind, State, Verb, digest_of, possible
+from bot.store.case import PREFIX, REPLACED, YES, Case, CaseConflict, Decision, Kind, State, Verb, digest_of, possible
 from bot.store.tx import Tx
 from slo.verdict import Verdict
 
@@ -43,7 +43,7 @@ def new(
     case_id = ids.number(tx, PREFIX[kind])
     for older in _same(tx.db, kind, target, subject):
         if older.standing(tx.now_ms) in (State.WAITING, State.WAIVED, State.BLOCKED, State.APPROVED):
-            void(tx, older.id, f"a newer run replaced it: {case_id}")
+            void(tx, older.id, f"{REPLACED}: {case_id}")
     canonical = rfc8785.dumps(dict(binding)).decode()
     tx.db.execute(
         "INSERT INTO cases (id, kind, op, target, subject, commit_ref, verdict, waivable, blocked, needs_reason, "

@@ -104,23 +104,23 @@ def off_default(stored: Mapping[str, str], now: Snapshot) -> list[tuple[str, str
 
 
 def knobs_card(
-    family: str | None,
+    group: str | None,
     stored: Mapping[str, str],
     now: Snapshot,
     day_ago: Mapping[str, Value],
     *,
     context: str,
 ) -> tuple[Card, dict[str, Any]]:
-    """The knobs of a family (or of all) with effective value, range, playbooks and what is legal now.
+    """The knobs of a group (a family, a playbook's letter, None for all): effective value, range, what is legal now.
 
     ``day_ago`` has the effective values 24 h ago of those that moved since, from which creep counts (R23).
     """
-    chosen = [one for one in all_knobs().values() if family in (None, one.family)]
+    chosen = [one for one in all_knobs().values() if group in (None, one.family, *one.playbooks)]
     listed = [_listing(one, stored, now, day_ago.get(one.name)) for one in chosen]
     bad, off = [row for row in listed if row["rejected"]], [row for row in listed if row["off"]]
     # What is not as it should be comes first: a card shows ten rows, the thread all of them.
     ordered = sorted(listed, key=lambda row: (not row["rejected"], not row["off"]))
-    begins = f"{family.upper()}_" if family else ""
+    begins = f"{group.upper()}_" if group else ""
     prefix = begins if begins and all(row["knob"].startswith(begins) for row in listed) else ""
     rows = tuple(
         (
@@ -133,7 +133,8 @@ def knobs_card(
         for row in ordered
     )
     families = list(dict.fromkeys(one.family for one in all_knobs().values()))
-    count = f"{len(chosen)} knobs{f' of {family}' if family else ''}"
+    named = group if group is None or group in families else f"playbook {group}"
+    count = f"{len(chosen)} knobs{f' of {named}' if named else ''}"
     said = [f"{len(bad)} stored value{'' if len(bad) == 1 else 's'} rejected"] if bad else []
     said += [f"{len(off)} off {'its' if len(off) == 1 else 'their'} default"] if off else []
     card = Card(
@@ -147,9 +148,9 @@ def knobs_card(
             rows=rows,
             caption=f"every name begins with {prefix}" if prefix else "",
         ),
-        sections=(f"*Families:* {', '.join(families)}",) if family is None else (),
+        sections=(f"*Families:* {', '.join(families)}",) if group is None else (),
         next="`/sendcat tune KNOB VALUE` proposes a change"
-        + ("" if family else "; `/sendcat knobs bulkhead` shows one family"),
+        + ("" if group else "; `/sendcat knobs bulkhead` shows one family"),
         final=True,
     )
     return card, {"knobs": listed}

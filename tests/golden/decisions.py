@@ -13,7 +13,7 @@ from bot.gate.made import Asked, Gathered, conclude
 from bot.refusing import wrong_human
 from bot.run import Run
 from bot.store import cases
-from bot.store.case import Case, Decision
+from bot.store.case import REPLACED, Case, Decision
 from bot.worker import error_outcome
 from tests.golden.runs import drilled, looked, probed
 from tests.golden.stage import HOUR, LEAD, MINUTE, ONCALL, RELMGR, T0, Scene, Shown
@@ -37,6 +37,7 @@ async def cards(scene: Scene) -> dict[str, Shown]:
     revoked = approved.model_copy(update={"decisions": (yes, decision("revoke", "wrong commit", by=LEAD, number=119))})
     rejected = healthy.model_copy(update={"decisions": (decision("reject", "playbook C first"),)})
     void = healthy.model_copy(update={"void_ms": T0, "void_reason": "RATE_LIMIT_GMAIL_PUSH_MAX is 75 by now"})
+    replaced = healthy.model_copy(update={"void_ms": T0, "void_reason": f"{REPLACED}: g-78"})
     found: dict[str, Shown] = {
         "gate.waits-for-approval": decided(healthy, T0),
         "gate.waits-with-a-warning-to-read": decided(short, T0),
@@ -47,6 +48,7 @@ async def cards(scene: Scene) -> dict[str, Shown]:
         "gate.revoked": decided(revoked, T0 + MINUTE),
         "gate.expired": decided(healthy, T0 + 5 * HOUR),
         "gate.void": decided(void, T0 + MINUTE),
+        "gate.replaced": decided(replaced, T0 + MINUTE),
         "gate.failed": decided(failed, T0),
         "gate.waits-for-a-waiver": decided(unknown, T0),
         "gate.waived": decided(unknown.model_copy(update={"decisions": (waiver,)}), T0 + MINUTE),

@@ -60,6 +60,8 @@ async def _read(scene: Scene, practice: PracticeSendcat) -> dict[str, Shown]:
         "inspect.list": await scene.say("inspect"),
         "inspect.refused-change": await scene.say("inspect toolJobs:processQueue"),
         "knobs.bulkhead": await scene.say("knobs bulkhead"),
+        "knobs.playbook-C": await scene.say("knobs C"),
+        "knobs.no-such-family": await scene.say("knobs bulkheads"),
         "knobs.circuit": await scene.say("knobs circuit"),
         "knobs.all": await scene.say("knobs"),
         "audit.reconcile-first-look": first,

@@ -207,6 +207,7 @@ async def test_what_cannot_be_is_said_before_anything_is_sent(bot: Bot, sendcat:
         ("--profiles=brust", "burst"),
         ("--profiles=quick,quick", "each profile is named once"),
         ("--profiles=,", "names no profile"),
+        ("--profiles=quick,m1_1k", "milestone-gate --milestone=m1_1k"),
         ("--weave-after=nan", "weave-after"),
     ):
         line = f"gameday {flags}" if "profiles" in flags else f"{DAY} {flags}"

@@ -432,6 +432,15 @@ async def test_the_overview_shows_what_is_off_and_what_is_rejected(bench: Bench)
     assert (await bench.say("knobs bulkheads")).status == 2
 
 
+async def test_a_playbooks_letter_lists_the_knobs_that_it_names(bench: Bench) -> None:
+    found, refused = await bench.say("knobs d"), await bench.say("knobs G")
+
+    assert sorted(row["playbooks"] for row in found.data["knobs"]) == ["A D", "A D", "C D"]
+    assert len(found.data["knobs"]) == 3
+    assert "3 knobs of playbook D" in found.text
+    assert "the playbooks with knobs A, B, C, D, E, F" in refused.text
+
+
 async def test_R36_no_secret_of_the_deployment_is_kept(bench: Bench) -> None:
     """The list of variables holds secrets; none of them is in the database or in an artifact."""
     await bench.say(f"tune {CHAT} +20%")
