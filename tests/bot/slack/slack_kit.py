@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,11 +181,3 @@ def make_poster(store: Store, web: AsyncWebClient, artifacts: Path, **changed: A
     clock = SystemClock()
     settings: dict[str, Any] = {"edit_every_s": 0.05, "look_after_s": 0.02, "backoff_s": 0.02, "pace": NoPace(clock)}
     return Poster(store, Courier(web), clock, artifact_dir=artifacts, **{**settings, **changed})
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Wait for something that another task brings about."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        await asyncio.sleep(0.005)

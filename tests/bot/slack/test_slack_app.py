@@ -14,6 +14,7 @@ from bot.command import Ask, Place, Reply
 from bot.command import Door as Origin
 from bot.slack.ingress import Delivery
 from bot.slack.payload import mentioned, parse, read
+from tests.conftest import SLOW
 
 
 def answering(card: Card | None, exit_status: int = 0) -> Door:
@@ -193,7 +194,7 @@ async def test_R4_what_cannot_be_written_in_time_is_not_accepted() -> None:
     began = time.monotonic()
     slashed, _ = await asyncio.gather(door.post(slash()), door.post(click()))
 
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 3.0  # what Slack waits
     assert "NOT accepted" in slashed.json()["text"]
     assert [said[0].title for said in door.whispers.said] == ["NOT accepted: it could not be written down in time"]
 
@@ -212,7 +213,7 @@ async def test_R4_time_spent_waiting_counts() -> None:
     delivery = Delivery(body.decode(), signed(body), raw, read(raw), began - 2.2)
     answer = await door.ingress._inner(delivery)
 
-    assert door.clock.monotonic() - began < 0.5
+    assert door.clock.monotonic() - began < 0.5 * SLOW
     assert "NOT accepted" in answer.body
 
 

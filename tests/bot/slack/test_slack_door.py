@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from slack_kit import until
 
 from bot.card import Button, Card, Tone
 from bot.clock import SystemClock
@@ -22,6 +21,7 @@ from bot.slack.socket import Socket
 from bot.store import inbox, offers, outbox
 from bot.store.database import Store
 from bot.store.tx import Tx
+from tests.conftest import until
 
 
 @dataclass

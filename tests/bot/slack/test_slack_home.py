@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
-from slack_kit import NoPace, until
+from slack_kit import NoPace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
@@ -21,6 +21,7 @@ from bot.practice.slack.people import Person, practice_people
 from bot.slack.home import LOOKING_S, MOST, HomeTab
 from bot.slack.manifest import manifest
 from bot.store.database import Store
+from tests.conftest import until
 
 CROWD = MOST + 10
 

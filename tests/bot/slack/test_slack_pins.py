@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-from slack_kit import make_poster, until
+from slack_kit import make_poster
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card
@@ -17,6 +17,7 @@ from bot.slack.manifest import manifest
 from bot.slack.post import Poster
 from bot.store import outbox, pins
 from bot.store.database import Store
+from tests.conftest import until
 
 KEY, CHANNEL = "card:r-1", "C0INC"
 

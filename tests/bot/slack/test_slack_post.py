@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slack_kit import make_poster, until
+from slack_kit import make_poster
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.card import Card, Cell, Table, Tone
@@ -19,7 +19,7 @@ from bot.slack.post import Poster
 from bot.store import outbox
 from bot.store.database import Store
 from bot.store.outbox import Letter
-from tests.conftest import SLOW
+from tests.conftest import SLOW, until
 
 
 async def put(store: Store, key: str, card: Card | None = None, **more: Any) -> None:

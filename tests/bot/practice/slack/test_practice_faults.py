@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import Any
 
@@ -15,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.practice.loopback import LoopbackServer
 from bot.practice.slack import LOST_ANSWER, RATE_LIMITED, PracticeSlack, signature
+from tests.conftest import until
 
 
 async def test_a_lost_answer_was_applied(slack: PracticeSlack, web: AsyncWebClient) -> None:
@@ -89,12 +89,6 @@ async def test_slack_down_refuses_both_ways(slack: PracticeSlack, web: AsyncWebC
     await slack.set_down(False)
     await until(lambda: slack.hub.connected == 1)
     assert (await slack.command("oncall", "C0INC", "/sendcat help")).ok
-
-
-async def until(true: Any, timeout_s: float = 5.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("concurrent", [False, True])
