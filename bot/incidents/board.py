@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bot.card import Button, Card, Field, Form, Link, Step, Tone, when, who
 from bot.incidents.items import ITEMS, LABELS
 from bot.incidents.live import close_button
@@ -34,6 +36,20 @@ def counts(picture: Picture) -> tuple[int, int]:
     """Done, and asked in all."""
     asked = [item for item in picture.items if item.state != "not asked"]
     return sum(not item.open for item in asked), len(asked)
+
+
+def data(picture: Picture) -> dict[str, Any]:
+    """What a terminal reads with ``--json``: each item with its state and what was found."""
+    answered, asked = counts(picture)
+    return {
+        "incident": picture.incident.id,
+        "done": answered,
+        "asked": asked,
+        "items": {
+            item.key: {"state": item.state, "ready": item.found.ready, "found": item.found.detail}
+            for item in ordered(picture)
+        },
+    }
 
 
 def card(picture: Picture) -> Card:

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from bot.card import clipped
+from bot.card import Card, clipped
+from bot.card import channel as mention_channel
+from bot.command import Outcome
 from bot.errors import Broken, SendcatError, Unknown
-from bot.incidents import disk, items, keeper, remind, words
+from bot.incidents import board, disk, items, keeper, remind, words
 from bot.incidents.items import Disk
 from bot.incidents.picture import Picture
 from bot.redact import inert
+from bot.run import done
 from bot.store import checklist, incidents
 from bot.store.incidents import Incident
 from bot.store.tx import Tx
@@ -141,6 +144,16 @@ async def drawn(run: Run, incident: str) -> Picture:
 def here(run: Run, incident: Incident) -> bool:
     """Whether the asker sits in the incident's channel, where its cards stand already."""
     return run.op.place.channel is not None and run.op.place.channel == incident.channel
+
+
+def told(run: Run, seen: Picture, title: str) -> Outcome:
+    """The checklist after something was done: whole for who is elsewhere, one line for who has its card before them."""
+    whole = board.card(seen)
+    if not here(run, seen.incident):
+        return done(whole, **board.data(seen))
+    assert seen.incident.channel is not None
+    line = f"The checklist stands in {mention_channel(seen.incident.channel)}, as of now."
+    return done(Card(title=title, tone=whole.tone, lead=line, next=whole.next), **board.data(seen))
 
 
 def event(tx: Tx, run: Run, incident: str, key: str, text: str) -> None:
