@@ -19,12 +19,12 @@ from bot.card import Attachment, Card
 from bot.clock import Clock
 from bot.slack.blocks import Message, render, render_attachment
 from bot.slack.courier import Courier, Outcome
+from bot.slack.hang import IDLE_S, Hanger
 from bot.slack.pace import RESERVE, Pace
 from bot.store import outbox, pins
 from bot.store.artifacts import holds_secrets
 from bot.store.database import Store
 from bot.store.outbox import Letter
-from bot.store.pins import Pin
 from bot.store.tx import Tx
 
 EDIT_EVERY_S = 3.0
@@ -33,7 +33,6 @@ LOOK_AFTER_S = 1.5
 """An unclear message is looked for after this long: Slack's history lags behind its answers."""
 BACKOFF_MAX_S = 60.0
 AT_ONCE = 8
-_IDLE_S = 30.0
 
 log = structlog.get_logger("post")
 
@@ -62,8 +61,8 @@ class Poster:
         self._backoff_s = backoff_s
         self._pace = pace or Pace(clock)
         self._wake = asyncio.Event()
+        self._hanger = Hanger(store, courier, clock, self._pace, self._wake.set)
         self._busy: dict[int, asyncio.Task[None]] = {}
-        self._pinning: asyncio.Task[None] | None = None
         self._whispers: set[asyncio.Task[None]] = set()
         self._edited: dict[int, float] = {}
         self._moved: dict[int, str] = {}
@@ -88,7 +87,7 @@ class Poster:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop
             self._loop = None
-        under_way = {*self._busy.values(), *self._whispers, *([self._pinning] if self._pinning else [])}
+        under_way = {*self._busy.values(), *self._whispers, *self._hanger.under_way}
         if under_way:
             await asyncio.wait(under_way, timeout=10)
         for task in under_way:
@@ -117,7 +116,7 @@ class Poster:
 
     def state(self) -> dict[str, int]:
         """For health: how much is on its way."""
-        return {"sending": len(self._busy), "whispers": len(self._whispers)}
+        return {"sending": len(self._busy), "whispers": len(self._whispers), "pins": len(self._hanger.under_way)}
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -143,7 +142,7 @@ class Poster:
             )
         )
         next_ms = min((at for at in soon if at is not None), default=None)
-        wait_s = _IDLE_S if next_ms is None else max(0.01, (next_ms - now_ms) / 1000)
+        wait_s = IDLE_S if next_ms is None else max(0.01, (next_ms - now_ms) / 1000)
         for letter in letters:
             if letter.id in self._busy:
                 continue
@@ -157,41 +156,7 @@ class Poster:
             task = asyncio.create_task(self._handle(letter), name=f"letter {letter.id}")
             self._busy[letter.id] = task
             task.add_done_callback(partial(self._done, letter.id))
-        return min(wait_s, self._hang(hanging[0])) if hanging else wait_s
-
-    def _hang(self, pin: Pin) -> float:
-        """Carry out one pin, one at a time; returns the seconds until the next may be looked for."""
-        patience = self._pace.wait_s("pins.add", pin.channel)
-        if patience > 0 or self._pinning is not None:
-            return patience or _IDLE_S
-        self._pace.take("pins.add", pin.channel)
-        self._pinning = asyncio.create_task(self._pin(pin), name=f"pin {pin.key}")
-        self._pinning.add_done_callback(self._hung)
-        return _IDLE_S
-
-    def _hung(self, _: asyncio.Task[None]) -> None:
-        self._pinning = None
-        self._wake.set()
-
-    async def _pin(self, pin: Pin) -> None:
-        outcome = await self._courier.pin(pin.channel, pin.ts, pin.wanted)
-        if outcome.how in ("rate_limited", "unreachable"):
-            self._pace.hold("pins.add", outcome.retry_s)
-            due_ms = self._clock.now_ms() + int(max(outcome.retry_s, 5.0) * 1000)
-            await self._store.write(lambda tx: pins.later(tx, pin, due_ms))
-            return
-        if outcome.how != "sent":
-            log.warning("not pinned", key=pin.key, error=outcome.error)
-        bookmark = await self._bookmarked(pin) if outcome.how == "sent" else pin.bookmark
-        await self._store.write(lambda tx: pins.settled(tx, pin, bookmark))
-
-    async def _bookmarked(self, pin: Pin) -> str | None:
-        """The bookmark beside a pin, set or taken away with it; never tried twice, since it is a convenience."""
-        if pin.wanted:
-            return await self._courier.bookmark(pin.channel, pin.ts, f"Sendcat {pin.key.rpartition(':')[2]}")
-        if pin.bookmark is not None:
-            await self._courier.unbookmark(pin.channel, pin.bookmark)
-        return None
+        return min(wait_s, self._hanger.hang(hanging[0])) if hanging else wait_s
 
     def _done(self, letter_id: int, _: asyncio.Task[None]) -> None:
         self._busy.pop(letter_id, None)
@@ -216,7 +181,7 @@ class Poster:
         """Until something is written, something ends, or the time has come."""
         waits = {
             asyncio.ensure_future(self._wake.wait()),
-            asyncio.ensure_future(self._clock.sleep(min(seconds, _IDLE_S))),
+            asyncio.ensure_future(self._clock.sleep(min(seconds, IDLE_S))),
         }
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

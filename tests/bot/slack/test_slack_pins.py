@@ -33,7 +33,7 @@ async def pinned(store: Store, slack: PracticeSlack, poster: Poster) -> str:
     await store.write(lambda tx: outbox.put(tx, KEY, channel=CHANNEL, kind="card", card=card))
     await store.write(lambda tx: pins.pin(tx, KEY))
     await until(lambda: bool(slack.workspace.pins.get(CHANNEL)))
-    await until(lambda: poster._pinning is None)
+    await until(lambda: poster.state()["pins"] == 0)
     return str(slack.workspace.pins[CHANNEL][0])
 
 
