@@ -1,33 +1,27 @@
 """The Convex client: a closed, typed set of functions, and the listed knobs (safety.md, R21, R26, R36; decision 8).
 
-Only this module holds a deploy key, and only while it builds a header. Reads are tried up to three times within 30 s;
-writes are sent once. Facts of the wire: convex-http-api.md, sections 3 to 6 and 8.
+What may be asked, and what an answer means; how it is sent is `bot.sendcat.line`. Facts: convex-http-api.md, sections 3
+to 6.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import httpx
-import stamina
 
 from bot.clock import Clock
-from bot.errors import Broken, Refused, Unknown
+from bot.errors import Refused, Unknown
 from bot.redact import Masker, Scrubber
-from bot.sendcat import CLIENT
 from bot.sendcat.dial import Resolve, resolve
-from bot.sendcat.mask import Mask
+from bot.sendcat.line import TOTAL_S, Line
 from bot.sendcat.trouble import (
-    Again,
     Call,
     CallFailed,
     CallKind,
@@ -35,33 +29,19 @@ from bot.sendcat.trouble import (
     by_hand,
     function_threw,
     garbled,
-    refused_outside,
-    unanswered,
 )
-from bot.sendcat.wire import TIMEOUT, Answer, Wire
+from bot.sendcat.wire import TIMEOUT, Answer
 from bot.target import Target
 from playbooks.functions import Function, FunctionError, function
 from playbooks.knobs import REDACTED, all_knobs
 
 __all__ = ["CallFailed", "Cause", "ConvexClient", "DeploymentInfo"]
 
-MAX_ANSWER = (16 << 20) + (64 << 10)
-"""Bytes of the longest answer: a function may return 16 MiB."""
-MAX_CONCURRENT = 4
-"""Calls at a time: in an incident our own polling is load too."""
-TRIES = 3
-TOTAL_S = 30.0
-"""A read is tried three times and is over after 30 s, whatever happens."""
-MUTATION_S = 20.0
-ACTION_S = 290.0
-
 _PATHS: Mapping[CallKind, str] = {"query": "/api/query", "mutation": "/api/mutation", "action": "/api/action"}
 _KINDS: Mapping[str, CallKind] = {"Q": "query", "M": "mutation", "A": "action"}
 _LIST_ENV = "/api/v1/list_environment_variables"
 _AUDIT_LOG = "/api/v1/list_audit_log_events"
 _UPDATE_ENV = "/api/v1/update_environment_variables"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -103,16 +83,9 @@ class ConvexClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.target = target
-        self._clock = clock
-        self._scrubber = scrubber
-        self._mask = Mask(masker or Masker(secrets.token_bytes(16)))
-        self._timeout = timeout
-        self._total_s = total_s
-        self._wire = Wire(target.api_url, connections=MAX_CONCURRENT, timeout=timeout, resolver=resolver, tls=tls)
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
-        self._skew_ms: int | None = None
-        if target.deploy_key is not None:
-            scrubber.learn(target.deploy_key.get_secret_value())
+        self._line = Line(
+            target, clock, scrubber, timeout=timeout, total_s=total_s, masker=masker, resolver=resolver, tls=tls
+        )
 
     async def __aenter__(self) -> ConvexClient:
         return self
@@ -121,12 +94,12 @@ class ConvexClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._wire.aclose()
+        await self._line.aclose()
 
     @property
     def skew_ms(self) -> int | None:
         """Server's clock minus ours by the last answer's ``Date`` header, to a second; None before one came (R31)."""
-        return self._skew_ms
+        return self._line.skew_ms
 
     # Functions
 
@@ -153,23 +126,23 @@ class ConvexClient:
         content = json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
 
         async def once() -> Any:
-            answer = await self._send(call, "POST", _PATHS[call.kind], content)
+            answer = await self._line.send(call, "POST", _PATHS[call.kind], content)
             return self._value(call, answer)
 
-        return await self._read(call, once) if call.reads else await self._write(call, once)
+        return await self._line.read(call, once) if call.reads else await self._line.write(call, once)
 
     def _value(self, call: Call, answer: Answer) -> Any:
         """The value inside the envelope; 560 is a function error of older backends, parsed like 200."""
         if answer.status not in (200, 560):
-            raise self._refusal(call, answer)
-        envelope = self._json(call, answer)
+            raise self._line.refusal(call, answer)
+        envelope = self._line.json(call, answer)
         status = envelope.get("status") if isinstance(envelope, dict) else None
         if status == "success" and "value" in envelope and answer.status == 200:
             return envelope["value"]
         if status == "error":
-            message = self._clean(envelope.get("errorMessage"))
+            message = self._line.clean(envelope.get("errorMessage"))
             data = envelope.get("errorData")
-            told = self._clean(json.dumps(data)) if data is not None else None
+            told = self._line.clean(json.dumps(data)) if data is not None else None
             raise function_threw(call, message, told, self.target.deploy_key_env)
         raise garbled(call, answer.status, "without the members of Convex's answer")
 
@@ -184,12 +157,12 @@ class ConvexClient:
         call = Call(self.target.name, "admin read", "the list of environment variables", "npx convex env list")
 
         async def once() -> dict[str, str]:
-            answer = await self._send(call, "GET", _LIST_ENV)
+            answer = await self._line.send(call, "GET", _LIST_ENV)
             if answer.status == 404:
-                answer = await self._send(call, "GET", _LIST_ENV.replace("/v1", ""))
+                answer = await self._line.send(call, "GET", _LIST_ENV.replace("/v1", ""))
             if answer.status != 200:
-                raise self._refusal(call, answer)
-            document = self._json(call, answer)
+                raise self._line.refusal(call, answer)
+            document = self._line.json(call, answer)
             listed = document.get("environmentVariables") if isinstance(document, dict) else None
             if not isinstance(listed, dict):
                 raise garbled(call, answer.status, "without the list of variables")
@@ -199,7 +172,7 @@ class ConvexClient:
                 if isinstance(listed.get(name), str)
             }
 
-        return await self._read(call, once)
+        return await self._line.read(call, once)
 
     async def set_environment(self, changes: Mapping[str, str | None]) -> None:
         """Set (or with None remove) listed knobs, all together, once. Raises `Refused` for anything else.
@@ -223,13 +196,13 @@ class ConvexClient:
 
         async def once() -> None:
             content = json.dumps(body, ensure_ascii=False).encode()
-            answer = await self._send(call, "POST", _UPDATE_ENV, content)
+            answer = await self._line.send(call, "POST", _UPDATE_ENV, content)
             if answer.status == 404:
-                answer = await self._send(call, "POST", _UPDATE_ENV.replace("/v1", ""), content)
+                answer = await self._line.send(call, "POST", _UPDATE_ENV.replace("/v1", ""), content)
             if answer.status != 200:
-                raise self._refusal(call, answer)
+                raise self._line.refusal(call, answer)
 
-        await self._write(call, once)
+        await self._line.write(call, once)
 
     async def audit_events(self, since_ms: int, *, pages: int = 10) -> tuple[AuditEvent, ...]:
         """What Convex's own audit log says since a moment, oldest first, at most 100 events a page.
@@ -247,12 +220,9 @@ class ConvexClient:
                 path += f"&cursor={quote(cursor, safe='')}"
 
             async def once(path: str = path) -> Any:
-                answer = await self._send(call, "GET", path)
-                if answer.status != 200:
-                    raise self._refusal(call, answer)
-                return self._json(call, answer)
+                return await self._line.document(call, "GET", path)
 
-            document = await self._read(call, once)
+            document = await self._line.read(call, once)
             items = document.get("items") if isinstance(document, dict) else None
             if not isinstance(items, list):
                 raise garbled(call, 200, "without the list of events")
@@ -272,9 +242,9 @@ class ConvexClient:
         name = metadata.get("variable_name") if isinstance(metadata, dict) else None
         kind = actor.get("type") if isinstance(actor, dict) else actor
         return AuditEvent(
-            action=self._clean(item["action"])[:60],
+            action=self._line.clean(item["action"])[:60],
             at_ms=at_ms,
-            actor=self._clean(kind)[:40] or "unknown",
+            actor=self._line.clean(kind)[:40] or "unknown",
             knob=name if isinstance(name, str) and name in all_knobs() else None,
         )
 
@@ -283,150 +253,41 @@ class ConvexClient:
         call = Call(self.target.name, "admin read", "deployment_info", "npx convex dashboard")
 
         async def once() -> DeploymentInfo:
-            answer = await self._send(call, "GET", "/api/v1/deployment_info")
-            if answer.status != 200:
-                raise self._refusal(call, answer)
-            told = self._json(call, answer)
+            told = await self._line.document(call, "GET", "/api/v1/deployment_info")
             if not isinstance(told, dict) or not isinstance(told.get("kind"), str):
-                raise garbled(call, answer.status, "without the kind of the deployment")
+                raise garbled(call, 200, "without the kind of the deployment")
             return DeploymentInfo(told["kind"][:40], _text(told.get("deploymentType")), _text(told.get("projectSlug")))
 
-        return await self._read(call, once)
+        return await self._line.read(call, once)
 
     async def instance_name(self) -> str | None:
         """The deployment's own name, asked without a key; None where the path does not exist (behind proxies)."""
         call = Call(self.target.name, "admin read", "instance_name", f"curl {self.target.api_url}/instance_name")
 
         async def once() -> str | None:
-            answer = await self._send(call, "GET", "/instance_name", anonymous=True)
+            answer = await self._line.send(call, "GET", "/instance_name", anonymous=True)
             if answer.status == 404:
                 return None
             if answer.status != 200:
-                raise self._refusal(call, answer)
+                raise self._line.refusal(call, answer)
             name = answer.body.decode("utf-8", "replace").strip()
             return name if name and len(name) <= 100 and name.isprintable() and "<" not in name else None
 
-        return await self._read(call, once)
+        return await self._line.read(call, once)
 
     async def server_time(self) -> int:
         """The server's clock in milliseconds UTC, from its newest timestamp (``POST /api/query_ts``)."""
         call = Call(self.target.name, "admin read", "query_ts", f"curl -X POST {self.target.api_url}/api/query_ts")
 
         async def once() -> int:
-            answer = await self._send(call, "POST", "/api/query_ts", b"")
-            if answer.status != 200:
-                raise self._refusal(call, answer)
-            told = self._json(call, answer)
+            told = await self._line.document(call, "POST", "/api/query_ts", b"")
             try:
                 nanoseconds = int.from_bytes(base64.b64decode(told["ts"], validate=True), "little")
             except (KeyError, TypeError, ValueError):
-                raise garbled(call, answer.status, "without a timestamp") from None
+                raise garbled(call, 200, "without a timestamp") from None
             return nanoseconds // 1_000_000
 
-        return await self._read(call, once)
-
-    # Sending
-
-    async def _read(self, call: Call, once: Callable[[], Awaitable[T]]) -> T:
-        """Up to three tries within 30 s; the last failure is the one that is told."""
-        last: Again | None = None
-
-        def again(error: Exception) -> bool | float:
-            nonlocal last
-            if not isinstance(error, Again):
-                return False
-            last = error
-            return error.wait_s if error.wait_s is not None else True
-
-        try:
-            async with asyncio.timeout(self._total_s):
-                retries = stamina.retry_context(
-                    on=again, attempts=TRIES, timeout=self._total_s, wait_initial=0.2, wait_max=3.0, wait_jitter=0.3
-                )
-                async for attempt in retries:
-                    with attempt:
-                        return await once()
-        except Again as error:
-            raise error.failure from None
-        except TimeoutError:
-            if last is not None:
-                raise last.failure from None
-            raise CallFailed(call, Cause.SLOW, f"No whole answer within {self._total_s:g} s.") from None
-        raise AssertionError("unreachable")
-
-    async def _write(self, call: Call, once: Callable[[], Awaitable[T]]) -> T:
-        limit = ACTION_S if call.kind == "action" else MUTATION_S + 15
-        try:
-            async with asyncio.timeout(limit):
-                return await once()
-        except Again as error:
-            raise error.failure from None
-        except TimeoutError:
-            raise CallFailed(call, Cause.SLOW, f"No answer within {limit:.0f} s.", ambiguous=True) from None
-
-    async def _send(
-        self, call: Call, method: str, path: str, content: bytes | None = None, *, anonymous: bool = False
-    ) -> Answer:
-        headers = {"Convex-Client": CLIENT, "Accept": "application/json"}
-        if not anonymous:
-            headers["Authorization"] = f"Convex {self._key()}"
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        timeout = self._timeout
-        if call.kind == "action":
-            timeout = httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=timeout.pool, read=ACTION_S)
-        async with self._slots:
-            before = self._clock.now_ms()
-            try:
-                answer = await self._wire.send(
-                    method, path, headers=headers, content=content, timeout=timeout, limit=MAX_ANSWER
-                )
-            except httpx.HTTPError as error:
-                raise unanswered(call, error) from None
-            self._note_time(answer, before, self._clock.now_ms())
-        return answer
-
-    def _key(self) -> str:
-        if self.target.deploy_key is None:
-            raise Broken(
-                f"No deploy key for {self.target.name}: {self.target.deploy_key_env} is not set.",
-                then=f"export {self.target.deploy_key_env}=... (this deployment's deploy key), then `sendcat doctor`",
-            )
-        return self.target.deploy_key.get_secret_value()
-
-    def _note_time(self, answer: Answer, before_ms: int, after_ms: int) -> None:
-        try:
-            told = parsedate_to_datetime(answer.headers["date"]).timestamp()
-        except (KeyError, ValueError, TypeError):
-            return
-        # The header is cut to whole seconds; its middle is the best guess.
-        self._skew_ms = round(told * 1000) + 500 - (before_ms + after_ms) // 2
-
-    def _refusal(self, call: Call, answer: Answer) -> CallFailed | Again:
-        code, message = None, ""
-        try:
-            told = json.loads(answer.body[: 64 << 10])
-        except (ValueError, RecursionError):
-            told = None
-        if isinstance(told, dict):
-            code = self._clean(told.get("code"))[:60] or None
-            message = self._clean(told.get("message"))
-        return refused_outside(call, answer.status, code, message, self.target.deploy_key_env)
-
-    def _json(self, call: Call, answer: Answer) -> Any:
-        if not answer.whole:
-            raise garbled(call, answer.status, f"more than {MAX_ANSWER >> 20} MiB long")
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            raise garbled(call, answer.status, "packed although we asked for plain text")
-        try:
-            return json.loads(answer.body, parse_float=_number, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            kind = "a web page" if answer.body.lstrip()[:1] == b"<" else "not whole JSON"
-            raise garbled(call, answer.status, f"the answer is {kind}") from None
-
-    def _clean(self, text: object) -> str:
-        """Foreign text without secrets or people; `trouble` shows 300 characters of it."""
-        return self._mask.text(self._scrubber.scrub(text[:4000])) if isinstance(text, str) else ""
+        return await self._line.read(call, once)
 
 
 def _listed(name: str, kind: str) -> Function:
@@ -438,16 +299,6 @@ def _listed(name: str, kind: str) -> Function:
         word = {"Q": "query", "M": "mutation", "A": "action"}
         raise Refused(f"{name} is a {word[found.kind]}, not a {word[kind]}.", rule="reads and changes never mix (R21)")
     return found
-
-
-def _number(text: str) -> int | float:
-    """15.0 is 15; what a float cannot hold exactly stays a float."""
-    value = float(text)
-    return int(value) if value.is_integer() and abs(value) <= 2**53 else value
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _text(value: object) -> str | None:
