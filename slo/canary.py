@@ -5,25 +5,22 @@ VERDICTS, "Canary"; the original's rule (operator-commands.md section 6) must ho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from slo import canary_original
 from slo import drill as drills
-from slo import original
 from slo import probe as probes
-from slo.artifacts import CanaryCheck, CanaryDeltas, CanaryLimits, CanaryRates, ScenarioDetails, StepDetails
+from slo.artifacts import ScenarioDetails
+from slo.canary_power import MAX_DROP
 from slo.drill import untried
-from slo.measure import five_xx, to_fixed, two_xx, unknown
+from slo.measure import five_xx, two_xx, unknown
 from slo.policy import Baseline, CanaryPolicy, EndpointSlo, Ownership
-from slo.profiles import profile as find_profile
-from slo.reports import DrillReport, MeasuredScenario, ProbeReport, ScenarioSummary
+from slo.reports import DrillReport, MeasuredScenario, ProbeReport
 from slo.scenarios import CHAT, SCENARIOS, endpoint
 from slo.verdict import Check, Judgement, Owner, Unit, Verdict, sum_up
 from slo.verdict import judge as check
 
-MAX_DROP = 0.02
-"""2xx may drop, 429 rise, and whole streams drop by this much (0..1); the policy file knows neither."""
 ROLLBACK_CRITERIA = (
     "If candidate canary checks fail, block promotion.",
     "Keep control deployment serving traffic.",
@@ -31,8 +28,6 @@ ROLLBACK_CRITERIA = (
 )
 RUNS = "runs"
 """The `scope` of checks about the measurement as a whole: probes and drills of both sides."""
-SEEN_SHARE, SEEN_SURELY = 0.05, 0.95
-_MOST_BLOCKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ def judge(
     unlike = unfit(control.drill, candidate.drill)
     return sum_up(
         checks,
-        original_rule=original_rule(control, candidate, policy),
+        original_rule=canary_original.passed(control, candidate, policy),
         reason=unlike,
         also=(Verdict.INCOMPLETE,) if unlike else (),
     )
@@ -188,7 +183,9 @@ def _scenario(
         missing = " and ".join(side for side, figures in sides.items() if figures is None)
         why = f"{name} did not run on {missing}" if missing else "the baseline promises nothing for this endpoint"
         return [untried(path, owner, why)]
-    return _comparison(name, here, there, policy, slo, path, owner, _original_of(name, control, candidate, policy))
+    return _comparison(
+        name, here, there, policy, slo, path, owner, canary_original.compared(name, control, candidate, policy)
+    )
 
 
 def _must(control: DrillReport, candidate: DrillReport, required: Sequence[str] | None) -> Sequence[str]:
@@ -345,147 +342,3 @@ def deltas(control: DrillReport, candidate: DrillReport, made: Judgement, baseli
                 )
             )
     return tuple(found)
-
-
-# The original's rule
-
-
-def original_rates(summary: ScenarioSummary, allowed: Sequence[int]) -> CanaryRates:
-    """Rates over all requests, 0 when there was none; its p95 is the largest of the stages."""
-    total = summary.total_requests
-
-    def share(part: int) -> float:
-        return part / total if total > 0 else 0
-
-    return CanaryRates(
-        five_xx_rate=share(five_xx(summary.statuses)),
-        network_error_rate=share(sum(summary.errors.values())),
-        unknown_status_rate=share(unknown(summary.statuses, allowed)),
-        p95_ms=summary.latency.p95_ms,
-    )
-
-
-def original_scenario(
-    name: str, control: ScenarioSummary, candidate: ScenarioSummary, policy: CanaryPolicy, *, profile: str
-) -> ScenarioDetails:
-    """One scenario as the original compares it: unrounded for the rule, rounded for the report."""
-    allowed = original.limits(profile, name).allowed_statuses
-    limits = policy.comparison
-    here, there = original_rates(control, allowed), original_rates(candidate, allowed)
-    ratio = there.p95_ms / here.p95_ms if here.p95_ms else 1
-    slower_ms = there.p95_ms - here.p95_ms
-    five = there.five_xx_rate - here.five_xx_rate
-    network = there.network_error_rate - here.network_error_rate
-    odd = there.unknown_status_rate - here.unknown_status_rate
-    slow = ratio > limits.max_p95_regression_ratio and slower_ms > limits.max_p95_absolute_regression_ms
-    return ScenarioDetails(
-        scenario=name,
-        passed=not slow
-        and five <= limits.max_five_xx_rate_regression
-        and network <= limits.max_network_error_rate_regression
-        and odd <= limits.max_unknown_status_rate_regression,
-        control=here,
-        candidate=there,
-        deltas=CanaryDeltas(
-            p95_ratio=to_fixed(ratio, 3),
-            p95_delta_ms=to_fixed(slower_ms, 1),
-            five_xx_rate=to_fixed(five, 4),
-            network_error_rate=to_fixed(network, 4),
-            unknown_status_rate=to_fixed(odd, 4),
-        ),
-        thresholds=CanaryLimits.model_validate(limits.model_dump()),
-    )
-
-
-def _original_of(
-    name: str, control: DrillReport, candidate: DrillReport, policy: CanaryPolicy
-) -> ScenarioDetails | None:
-    here, there = control.scenario(name), candidate.scenario(name)
-    if not isinstance(here, MeasuredScenario) or not isinstance(there, MeasuredScenario):
-        return None
-    return original_scenario(name, here.summary, there.summary, policy, profile=candidate.profile)
-
-
-def original_comparison(
-    control: DrillReport, candidate: DrillReport, policy: CanaryPolicy
-) -> tuple[ScenarioDetails, ...]:
-    """Every scenario that ran on both sides; none at all passes, in the original."""
-    made = (_original_of(name, control, candidate, policy) for name in SCENARIOS)
-    return tuple(item for item in made if item is not None)
-
-
-def original_rule(control: Seen, candidate: Seen, policy: CanaryPolicy) -> bool:
-    """What the original would have said: all four runs passed, and every common scenario does."""
-    runs = (control.probe, candidate.probe, control.drill, candidate.drill)
-    if not all(run is not None and run.passed for run in runs):
-        return False
-    assert control.drill is not None
-    assert candidate.drill is not None
-    return all(item.passed for item in original_comparison(control.drill, candidate.drill, policy))
-
-
-def original_checks(
-    control: Seen, candidate: Seen, policy: CanaryPolicy, paths: dict[str, str | None]
-) -> tuple[CanaryCheck, ...]:
-    """`checks` of the artifact; `paths` are the reports by `controlProbe`, `candidateProbe`, ...
-
-    A run that was never made is written as not passed, where the original would have written no artifact.
-    """
-    runs = {
-        "control_probe": (control.probe, paths.get("controlProbe")),
-        "candidate_probe": (candidate.probe, paths.get("candidateProbe")),
-        "control_drill": (control.drill, paths.get("controlDrill")),
-        "candidate_drill": (candidate.drill, paths.get("candidateDrill")),
-    }
-    steps = [
-        CanaryCheck(
-            name=f"{name}_pass",
-            passed=run is not None and run.passed,
-            details=StepDetails(report_path=path or "", passed=run is not None and run.passed),
-        )
-        for name, (run, path) in runs.items()
-    ]
-    if control.drill is None or candidate.drill is None:
-        return tuple(steps)
-    compared = original_comparison(control.drill, candidate.drill, policy)
-    return (
-        *steps,
-        *(CanaryCheck(name=f"scenario_{item.scenario}", passed=item.passed, details=item) for item in compared),
-    )
-
-
-# How many rounds
-
-
-def power(n: int, share: float = SEEN_SHARE, limit: float = MAX_DROP) -> float:
-    """How probably a candidate that breaks `share` of `n` requests is over `limit`, beside a clean control."""
-    if n < 1:
-        return 0.0
-    most = math.floor(n * limit + 1e-9)
-    log_terms = (
-        math.lgamma(n + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(n - k + 1)
-        + k * math.log(share)
-        + (n - k) * math.log1p(-share)
-        for k in range(most + 1)
-    )
-    return max(0.0, 1 - sum(math.exp(term) for term in log_terms))
-
-
-def chats(profile: str, blocks: int) -> int:
-    """Chats of one side that count (no warm-up) in so many blocks of rounds. Raises `UnknownProfile`."""
-    stages = find_profile(profile).stages(CHAT)
-    return 2 * blocks * sum(stage.planned_requests or 0 for stage in stages if not stage.warmup)
-
-
-def blocks_for(profile: str) -> int:
-    """How many blocks (control, candidate, candidate, control) a profile runs when nobody says.
-
-    As many as it takes to see 5% of broken chats in 95 of 100 canaries, at most four; quick stays quick, and
-    says how much it can see. Raises `UnknownProfile`.
-    """
-    if profile == "quick":
-        return 1
-    enough = (n for n in range(1, _MOST_BLOCKS) if power(chats(profile, n)) >= SEEN_SURELY)
-    return next(enough, _MOST_BLOCKS)

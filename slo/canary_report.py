@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from slo import canary
+from slo import canary, canary_original
 from slo import drill as drills
 from slo.artifacts import CanaryFiles, CanaryHonest, CanaryReport, FileRef
 from slo.canary import Figures, Seen
@@ -124,7 +124,7 @@ def report(
     honest: CanaryHonest,
 ) -> CanaryReport:
     """The whole artifact, also of a canary that was not carried through; ``paths`` are the reports by `PARTS`."""
-    checks = canary.original_checks(control, candidate, policy, dict(paths))
+    checks = canary_original.checks(control, candidate, policy, dict(paths))
     return CanaryReport(
         started_at=iso(started_ms),
         finished_at=iso(finished_ms),

@@ -21,7 +21,7 @@ from bot.sendcat.brake import Halt, Why
 from bot.sendcat.load.credentials import drill_secrets
 from bot.sendcat.load.planning import DrillOptions, plan_drill
 from bot.views import follow, verdict_tone
-from slo.canary import blocks_for
+from slo.canary_power import blocks_for
 from slo.profiles import Scale
 from slo.rounds import CANDIDATE, CONTROL, Side, order
 

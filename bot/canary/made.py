@@ -16,6 +16,7 @@ from bot.cases import bound
 from bot.cases.opening import Opened, open_case
 from bot.command import EXIT, Outcome
 from slo import canary as judge
+from slo import canary_power
 from slo.artifacts import CanaryHonest, CanaryLimits, CanaryReport, CanaryRound, FileRef
 from slo.canary import Delta, Seen
 from slo.canary_report import PARTS, gaps, report, settled, warnings, with_overrides
@@ -199,7 +200,7 @@ def _power(seen: Mapping[Side, Seen]) -> float | None:
     for side in seen.values():
         ours = side.drill.honest.scenario(CHAT) if side.drill is not None and side.drill.honest is not None else None
         counts.append(ours.pooled.sent if ours is not None and ours.pooled is not None else 0)
-    return judge.power(min(counts)) if all(counts) else None
+    return canary_power.power(min(counts)) if all(counts) else None
 
 
 async def _open_case(

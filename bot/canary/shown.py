@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bot.card import Attachment, Button, Card, Cell, Table, Tone
 from bot.redact import inert
 from bot.views import duration, number, red_owners, verdict_tone
-from slo.canary import SEEN_SHARE, SEEN_SURELY, Delta
+from slo.canary import Delta
+from slo.canary_power import SEEN_SHARE, SEEN_SURELY
 from slo.compare import CanaryStatistics, Interval
 from slo.drill import SCENARIO_RAN
 from slo.promotion import NEAR

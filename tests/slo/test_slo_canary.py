@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slo import canary
+from slo import canary, canary_original, canary_power
 from slo.artifacts import CanaryReport
 from slo.canary import Seen
 from slo.canary_report import warnings
@@ -79,10 +79,10 @@ def red(made: Judgement) -> set[str]:
 def test_recorded_checks_are_reproduced_in_every_field(case: str) -> None:
     control, candidate, artifact = _recorded(case)
 
-    written = canary.original_checks(control, candidate, POLICY, artifact["artifacts"])
+    written = canary_original.checks(control, candidate, POLICY, artifact["artifacts"])
 
     assert [item.model_dump(mode="json", by_alias=True) for item in written] == artifact["checks"]
-    assert canary.original_rule(control, candidate, POLICY) is artifact["passed"]
+    assert canary_original.passed(control, candidate, POLICY) is artifact["passed"]
     assert list(canary.ROLLBACK_CRITERIA) == artifact["rollbackCriteria"]
 
 
@@ -95,7 +95,7 @@ def test_recorded_artifacts_are_read_and_written_back_byte_for_byte(case: str) -
 
 def test_rates_are_the_originals(rules: dict[str, Any]) -> None:
     for case in rules["canaryRates"]:
-        made = canary.original_rates(ScenarioSummary.model_validate(case["summary"]), case["allowed"])
+        made = canary_original.rates(ScenarioSummary.model_validate(case["summary"]), case["allowed"])
         assert made.model_dump(mode="json", by_alias=True) == case["result"]
 
 
@@ -301,7 +301,7 @@ def test_rounds_of_different_drills_are_not_added_up(drilled: Drilled, baseline:
 
 def test_the_power_of_a_canary_is_told_and_standard_sees_broken_chats() -> None:
     """Weakness 13: 3 chats of a quick canary see nearly nothing, and nobody says so."""
-    assert canary.power(0) == 0
-    assert canary.power(canary.chats("quick", canary.blocks_for("quick"))) < 0.3
+    assert canary_power.power(0) == 0
+    assert canary_power.power(canary_power.chats("quick", canary_power.blocks_for("quick"))) < 0.3
     for profile in ("standard", "burst", "soak"):
-        assert canary.power(canary.chats(profile, canary.blocks_for(profile))) >= 0.95
+        assert canary_power.power(canary_power.chats(profile, canary_power.blocks_for(profile))) >= 0.95

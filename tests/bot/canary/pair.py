@@ -28,7 +28,7 @@ from bot.sendcat.load.planning import plan_drill
 from bot.sendcat.load.report import run_of
 from bot.sendcat.load.stream import ChatStream
 from bot.target import Environment, Target
-from slo import canary
+from slo import canary, canary_power
 from slo.canary import Seen
 from slo.policy import Baseline, CanaryPolicy, Ownership, load
 from slo.profiles import StagePlan
@@ -45,7 +45,7 @@ WEBHOOK_MS, WEBHOOK_SIGMA, CHAT_MS = 650.0, 0.25, (2_000, 4_300)
 """The pair's usual latencies: log-normal webhooks with a p95 near 1 s, chats evenly up to 4.3 s to their headers."""
 FIVE_XX, BROKEN, DRIFT = 0.0005, 0.002, 0.3
 """What goes wrong on a healthy day, and how much slower both get in the ten minutes of a whole canary."""
-LAST = len(order(canary.blocks_for(PROFILE))) - 1
+LAST = len(order(canary_power.blocks_for(PROFILE))) - 1
 ROOM = {f"RATE_LIMIT_{bucket}_MAX": "5000" for bucket in ("GMAIL_PUSH", "WHATSAPP")}
 """820 requests of one address are more than 120 a minute: otherwise limits would be measured, not the release."""
 
@@ -300,7 +300,7 @@ def drilled(side: str, release: Release, seed: int, blocks: int | None = None) -
     ``blocks`` is as many as the profile runs by itself, unless given.
     """
     with asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        return runner.run(_drilled(side, release, seed, blocks or canary.blocks_for(PROFILE)))
+        return runner.run(_drilled(side, release, seed, blocks or canary_power.blocks_for(PROFILE)))
 
 
 async def _drilled(side: str, release: Release, seed: int, blocks: int) -> DrillReport:
