@@ -7,6 +7,7 @@ refuses; only addresses, tokens and rests differ from production.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,6 +28,9 @@ from bot.practice.sendcat import PracticeSendcat
 from bot.practice.slack import Ack, PracticeSlack
 from bot.slack.door import SlackDoor
 from bot.slack.manifest import manifest
+
+gc.set_threshold(50_000, 20, 20)
+"""Every test leaves a whole product behind; to look for garbage as often as a server should costs a tenth of the time."""
 
 INCIDENTS, RANDOM = "C0INC", "C0RAND"
 ONCALL, RELMGR, LEAD, VISITOR, GUEST, STRANGER = (
