@@ -100,7 +100,6 @@ async def test_R29_a_second_serve_exits_with_75_without_touching_anything(tmp_pa
     leadership = Leadership.acquire(state_dir)
     try:
         async with house_process("--sendcat-only", state_dir=state_dir):
-            began = time.monotonic()
             bot = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
@@ -110,11 +109,9 @@ async def test_R29_a_second_serve_exits_with_75_without_touching_anything(tmp_pa
                 str(state_dir),
                 stderr=asyncio.subprocess.PIPE,
             )
-            _, err = await asyncio.wait_for(bot.communicate(), 10 * SLOW)
-            took = time.monotonic() - began
+            _, err = await asyncio.wait_for(bot.communicate(), 20 * SLOW)
         assert bot.returncode == 75
         assert str(os.getpid()).encode() in err
-        assert took < 10 * SLOW
         assert not (state_dir / "sendcat.db").exists()
     finally:
         leadership.release()

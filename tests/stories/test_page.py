@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Stage
+from tests.conftest import SLOW, Stage
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -35,7 +35,9 @@ async def browser_page(url: str, *, width: int = 1280, dark: bool = False) -> As
         if os.environ.get("CI"):
             pytest.fail("Chromium is missing in CI: .ci/run installs it")
         pytest.skip("Chromium is not installed (apt-get install chromium): the page was NOT tried")
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
+
+    expect.set_options(timeout=10_000 * SLOW)
 
     errors: list[str] = []
     async with async_playwright() as tool:
@@ -43,6 +45,7 @@ async def browser_page(url: str, *, width: int = 1280, dark: bool = False) -> As
         page = await browser.new_page(
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
         )
+        page.set_default_timeout(30_000 * SLOW)
         page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.goto(url)
@@ -59,12 +62,12 @@ async def test_a_newcomer_types_triage_and_reads_the_card(stage: Stage) -> None:
         await composer.fill("/sendcat triage")
         await composer.press("Enter")
 
-        await page.get_by_text("FAIL: saturation: tool queue").first.wait_for(timeout=30_000)
+        await page.get_by_text("FAIL: saturation: tool queue").first.wait_for()
         await page.get_by_role("button", name="Open playbook F").wait_for()
         assert await page.get_by_role("cell", name="/api/chat").count() == 1
 
         await page.get_by_role("button", name="Open playbook F").click()
-        await page.get_by_text("Playbook F FIRED: Tool queue backlog").first.wait_for(timeout=15_000)
+        await page.get_by_text("Playbook F FIRED: Tool queue backlog").first.wait_for()
         await page.get_by_role("button", name="Propose TOOL_JOB_RUNMAX_WEB 3").first.wait_for()
 
 
@@ -77,7 +80,7 @@ async def test_a_visitor_is_told_who_may(stage: Stage) -> None:
         await composer.fill("/sendcat triage")
         await composer.press("Enter")
 
-        await page.get_by_text("needs admin or release manager or responder").first.wait_for(timeout=10_000)
+        await page.get_by_text("needs admin or release manager or responder").first.wait_for()
         assert stage.cards() == []
 
 
@@ -86,7 +89,7 @@ async def test_the_card_fits_a_phone(stage: Stage) -> None:
     await stage.type("triage")
     await stage.final()
     async with browser_page(stage.slack.url, width=390) as page:
-        await page.get_by_text("PASS: healthy").first.wait_for(timeout=10_000)
+        await page.get_by_role("cell", name="/api/chat").first.wait_for()
 
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
@@ -95,7 +98,7 @@ async def test_foreign_text_is_only_text(stage: Stage) -> None:
     """What somebody says is never markup of the page."""
     async with browser_page(stage.slack.url) as page:
         await stage.slack.hands.say("U0VISITOR", "C0INC", "<img src=x onerror=\"document.title='owned'\"> &lt;b&gt;hi")
-        await page.get_by_text("onerror").first.wait_for(timeout=10_000)
+        await page.get_by_text("onerror").first.wait_for()
 
         assert await page.title() != "owned"
         assert await page.locator("img[src='x']").count() == 0

@@ -33,9 +33,9 @@ async def test_home_lives_and_outsiders_are_told_politely(stage: Stage) -> None:
     async with browser_page(stage.slack.url) as page:
         home = page.get_by_test_id("home")
         await page.get_by_test_id("app-home").click()
-        await expect(home).to_contain_text("Nothing waits for you", timeout=10_000)
+        await expect(home).to_contain_text("Nothing waits for you")
         await stage.type("incident open chat is slow")
-        await expect(home).to_contain_text("1 thing waits for you", timeout=10_000)
+        await expect(home).to_contain_text("1 thing waits for you")
         await expect(home).to_contain_text("Open incidents: 1")
         await home.get_by_role("button", name="Status").click()
         direct = stage.slack.workspace.dm("oncall").id
@@ -44,7 +44,7 @@ async def test_home_lives_and_outsiders_are_told_politely(stage: Stage) -> None:
         for name, words in (("guest", "You are a guest here"), ("stranger", "You belong to another organisation")):
             await become(page, name)
             await page.get_by_test_id("app-home").click()
-            await expect(home).to_contain_text(words, timeout=10_000)
+            await expect(home).to_contain_text(words)
             await expect(home).not_to_contain_text("chat is slow")
             await page.get_by_test_id("channel-incidents").click()
             await say(page, "/sendcat triage")
@@ -61,7 +61,7 @@ async def test_menu_emoji_pin_file_and_a_form_with_its_mistakes(stage: Stage) ->
         await said.hover()
         await said.get_by_test_id("react").click()
         await page.get_by_test_id("pick-pushpin").click()
-        await expect(page.get_by_text("Added to the timeline of i-1").first).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("Added to the timeline of i-1").first).to_be_visible()
         await said.hover()
         await said.get_by_test_id("message-menu").click()
         await page.get_by_test_id("shortcut-timeline.add").click()
@@ -81,15 +81,15 @@ async def test_menu_emoji_pin_file_and_a_form_with_its_mistakes(stage: Stage) ->
         await expect(page.get_by_test_id("error-release")).to_have_text("Fill in this field.")
         await page.get_by_label("Release, NAME").fill("@@@")
         await page.get_by_test_id("modal-submit").click()
-        await expect(page.get_by_test_id("error-release")).to_contain_text("NAME", timeout=10_000)
+        await expect(page.get_by_test_id("error-release")).to_contain_text("NAME")
         await page.keyboard.press("Escape")
         await expect(page.get_by_test_id("modal")).to_have_count(0)
 
         await say(page, "/sendcat incident status")
         await stage.type("checklist export")
         card = page.get_by_test_id("message").filter(has_text="Post-incident checklist").first
-        await card.locator(".thread-link").click(timeout=15_000)
-        await expect(page.locator("[data-testid^='file-']").first).to_be_visible(timeout=10_000)
+        await card.locator(".thread-link").click()
+        await expect(page.locator("[data-testid^='file-']").first).to_be_visible()
 
 
 async def test_slack_down_and_a_storm_of_429_are_survived(stage: Stage) -> None:
@@ -114,5 +114,5 @@ async def test_slack_down_and_a_storm_of_429_are_survived(stage: Stage) -> None:
         await page.get_by_test_id("fault-down").uncheck()
         await page.get_by_test_id("fault-storm").uncheck()
 
-        await expect(page.get_by_text("snapshot of practice").first).to_be_visible(timeout=30_000)
+        await expect(page.get_by_text("snapshot of practice").first).to_be_visible()
         assert len(stage.cards()) == 1

@@ -40,6 +40,7 @@ from tests.bot.sendcat.wild import (
     slams,
     slow,
 )
+from tests.conftest import SLOW
 
 
 async def test_requests_come_by_plan_whatever_the_answers_take(wild: Start) -> None:
@@ -47,8 +48,8 @@ async def test_requests_come_by_plan_whatever_the_answers_take(wild: Start) -> N
     report = await run_here(plan_of(server.url, stage(60, 200, workers=30)))
     came = [seen.at for seen in server.seen]
     assert len(came) == 60
-    assert came[-1] - came[0] == pytest.approx(59 / 200, abs=0.1)
-    assert pooled(report).latency.p50_ms == pytest.approx(150, abs=60)
+    assert 59 / 200 - 0.1 < came[-1] - came[0] < 59 / 200 + 0.1 * SLOW
+    assert 140 < (pooled(report).latency.p50_ms or 0) < 150 + 60 * SLOW
     assert report.honest is not None
     assert report.honest.scenario("whatsapp_webhook").loop == "open"  # type: ignore[union-attr]
 
@@ -317,7 +318,7 @@ async def test_several_processes_are_one_drill(wild: Start) -> None:
     assert [item.sent for item in stages] == [30, 31]
     assert pooled(report).succeeded == 61
     came = [seen.at for seen in server.seen]
-    assert came[29] - came[0] == pytest.approx(0.29, abs=0.15), "the processes began together"
+    assert 0.14 < came[29] - came[0] < 0.29 + 0.15 * SLOW, "the processes began together"
 
 
 async def test_R18_the_error_budget_is_kept_over_all_processes(wild: Start) -> None:

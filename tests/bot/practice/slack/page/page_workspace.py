@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import bot.practice.slack
+from tests.conftest import SLOW
 
 PAGE = Path(bot.practice.slack.__file__).parent / "page"
 Json = dict[str, Any]
@@ -102,7 +103,7 @@ class Workspace:
 
     def wait_for_post(self, verb: str, *, seconds: float = 5, **holding: object) -> Json:
         """The body of the newest post of this kind that holds these values, waiting for it to arrive."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOW
         while time.monotonic() < deadline:
             for seen, body in reversed(self.posts):
                 if seen == verb and holding.items() <= {k: v for k, v in body.items() if k in holding}.items():

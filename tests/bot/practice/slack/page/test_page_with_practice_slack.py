@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from playwright.sync_api import Page, expect
 from practice_bolt import MANIFEST, Bolt, connected
 
 from bot.practice.slack import PracticeSlack
+from tests.conftest import SLOW
 
 pytestmark = pytest.mark.browser
 
@@ -47,8 +49,11 @@ class House:
                 await over.wait()
 
     def heard(self, kind: str) -> dict[str, Any]:
-        """The newest of this kind that the app was sent."""
+        """The newest of this kind that the app was sent; the page shows what somebody did before the app hears of it."""
         assert self.bolt is not None
+        end = time.monotonic() + 5 * SLOW
+        while not self.bolt.bodies(kind) and time.monotonic() < end:
+            time.sleep(0.02)
         found: dict[str, Any] = self.bolt.bodies(kind)[-1]
         return found
 
@@ -58,7 +63,7 @@ def house() -> Iterator[House]:
     running = House()
     thread = threading.Thread(target=running.live, daemon=True)
     thread.start()
-    assert running.ready.wait(15)
+    assert running.ready.wait(15 * SLOW)
     assert running.trouble is None
     yield running
     running.stop()
