@@ -33,6 +33,7 @@ class Hanger:
 
     @property
     def under_way(self) -> tuple[asyncio.Task[None], ...]:
+        """The pin that is being hung up or taken down, for who ends the process."""
         return (self._task,) if self._task is not None else ()
 
     def hang(self, pin: Pin) -> float:
