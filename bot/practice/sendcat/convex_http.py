@@ -1,4 +1,4 @@
-"""The API host: Convex's HTTP layer over the function catalogue and the environment."""
+"""The API host: Convex's HTTP layer over the function catalogue; what is not a function is `administration`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import base64
 import json
 import re
 import struct
-from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
 from starlette.types import Receive, Scope, Send
 
+from bot.practice.sendcat.administration import Administration, Handler, Routes
 from bot.practice.sendcat.arguments import Arguments, FunctionFailed, check
 from bot.practice.sendcat.catalogue import BY_PATH
 from bot.practice.sendcat.control import Control
@@ -18,38 +18,24 @@ from bot.practice.sendcat.deployment import Deployment
 from bot.practice.sendcat.environment import VariableRefused
 from bot.practice.sendcat.functions import Call, Function, Kind, invoke
 from bot.practice.sendcat.keys import (
-    AUDIT_VIEW,
-    DATA_VIEW,
     ENV_VIEW,
-    ENV_WRITE,
-    PAUSE,
     RUN,
-    UNPAUSE,
     HeaderRefused,
     Identity,
     Keys,
     denied,
 )
+from bot.practice.sendcat.platform import PlatformError, failure, json_object, must, refusal, text
 from bot.practice.sendcat.switches import Script
-from bot.practice.sendcat.values import FORMATS, BadValue, Document, Json, decode, encode
+from bot.practice.sendcat.values import FORMATS, BadValue, Json, decode, encode
 from bot.practice.sendcat.wire import Answer, Request, deliver, drop, received
 
-VERSION = "practice"
 _TYPED: dict[str, Kind] = {"/api/query": "Query", "/api/mutation": "Mutation", "/api/action": "Action"}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*(?::[A-Za-z0-9_]+)?")
 _PAUSED = (
     "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to "
     "allow functions to run."
 )
-Handler = Callable[[Request, Identity], Awaitable[Answer]]
-
-
-class PlatformError(Exception):
-    """A failure outside any function: an HTTP status with ``code`` and ``message``."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 class ConvexHttp:
@@ -60,11 +46,7 @@ class ConvexHttp:
         self._keys = keys
         self._control = control
         self._requests = 0
-        self._routes: dict[tuple[str, str], Handler] = {
-            ("GET", "/"): self._running,
-            ("GET", "/version"): self._version,
-            ("GET", "/instance_version"): self._version,
-            ("GET", "/instance_name"): self._instance_name,
+        self._routes: Routes = Administration(deployment).routes() | {
             ("POST", "/api/query"): self._typed,
             ("GET", "/api/query"): self._query_by_get,
             ("POST", "/api/mutation"): self._typed,
@@ -73,17 +55,10 @@ class ConvexHttp:
             ("POST", "/api/query_ts"): self._query_ts,
             ("POST", "/api/query_at_ts"): self._query_at_ts,
             ("POST", "/api/query_batch"): self._query_batch,
-            ("GET", "/api/v1/deployment_info"): self._deployment_info,
-            ("GET", "/api/v1/list_audit_log_events"): self._audit_log,
-            ("POST", "/api/v1/pause_deployment"): self._pause,
-            ("POST", "/api/v1/unpause_deployment"): self._unpause,
         }
-        for prefix in ("/api", "/api/v1"):
-            self._routes["GET", f"{prefix}/list_environment_variables"] = self._list_variables
-            self._routes["POST", f"{prefix}/update_environment_variables"] = self._update_variables
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        too_large = _platform_error(413, "RequestTooLarge", "The request body is too large.")
+        too_large = refusal(413, "RequestTooLarge", "The request body is too large.")
         request = await received(scope, receive, send, self._deployment.counters.peers, too_large=too_large)
         if request is None:
             return
@@ -107,7 +82,7 @@ class ConvexHttp:
             await deliver(Answer.canned(trap), send, half=trap.half_answer)
             return
         if switches.fail_status is not None:
-            await deliver(_platform_failure(switches.fail_status), send)
+            await deliver(failure(switches.fail_status), send)
             return
         before = self._effects()
         answer = await self._answer(request)
@@ -127,11 +102,11 @@ class ConvexHttp:
             )
             return await handler(request, identity)
         except HeaderRefused as refused:
-            return _platform_error(refused.status, refused.code, refused.message)
+            return refusal(refused.status, refused.code, refused.message)
         except PlatformError as error:
-            return _platform_error(error.status, error.code, error.message)
+            return refusal(error.status, error.code, error.message)
         except VariableRefused as refused:
-            return _platform_error(400, refused.code, refused.message)
+            return refusal(400, refused.code, refused.message)
 
     def _handler(self, request: Request) -> Handler:
         if self._deployment.switches.v1_missing and request.path.startswith("/api/v1/"):
@@ -147,11 +122,9 @@ class ConvexHttp:
         counters = self._deployment.counters
         return counters.mutations.total() + counters.variable_changes.total()
 
-    # --- functions ---
-
     async def _typed(self, request: Request, identity: Identity) -> Answer:
-        body = _json_object(request)
-        return await self._one(_text(body, "path"), body, identity, expected=_TYPED[request.path])
+        body = json_object(request)
+        return await self._one(text(body, "path"), body, identity, expected=_TYPED[request.path])
 
     async def _query_by_get(self, request: Request, identity: Identity) -> Answer:
         path = request.parameter("path")
@@ -167,24 +140,24 @@ class ConvexHttp:
         return await self._one(path, body, identity, expected="Query")
 
     async def _any_function(self, request: Request, identity: Identity) -> Answer:
-        body = _json_object(request)
-        return await self._one(_text(body, "path"), body, identity, expected=None)
+        body = json_object(request)
+        return await self._one(text(body, "path"), body, identity, expected=None)
 
     async def _run(self, request: Request, identity: Identity) -> Answer:
         module, _, name = unquote(request.path.removeprefix("/api/run/")).rpartition("/")
         if not module:
             raise PlatformError(400, "BadConvexFunctionIdentifier", "Expected /api/run/<module>/<function>")
-        return await self._one(f"{module}:{name}", _json_object(request), identity, expected=None)
+        return await self._one(f"{module}:{name}", json_object(request), identity, expected=None)
 
     async def _query_batch(self, request: Request, identity: Identity) -> Answer:
-        queries = _json_object(request).get("queries")
+        queries = json_object(request).get("queries")
         if not isinstance(queries, list):
             raise PlatformError(400, "BadJsonBody", "missing field `queries`")
         results = []
         for query in queries:
             if not isinstance(query, dict):
                 raise PlatformError(400, "BadJsonBody", "a query is an object")
-            _, result = await self._call(_text(query, "path"), query, identity, "Query")
+            _, result = await self._call(text(query, "path"), query, identity, "Query")
             results.append(result)
         return Answer.json({"results": results})
 
@@ -193,9 +166,9 @@ class ConvexHttp:
         return Answer.json({"ts": base64.b64encode(stamp).decode("ascii")})
 
     async def _query_at_ts(self, request: Request, identity: Identity) -> Answer:
-        body = _json_object(request)
-        _text(body, "ts")
-        return await self._one(_text(body, "path"), body, identity, expected="Query")
+        body = json_object(request)
+        text(body, "ts")
+        return await self._one(text(body, "path"), body, identity, expected="Query")
 
     async def _one(self, path: str, body: dict[str, object], identity: Identity, *, expected: Kind | None) -> Answer:
         status, result = await self._call(path, body, identity, expected)
@@ -283,111 +256,16 @@ class ConvexHttp:
         texts = self._deployment.environment.texts()
         match path:
             case "_system/cli/queryEnvironmentVariables:default":
-                self._must(identity, ENV_VIEW)
+                must(identity, ENV_VIEW)
                 return [{"name": name, "value": text} for name, text in texts.items()]
             case "_system/cli/queryEnvironmentVariables:get":
-                self._must(identity, ENV_VIEW)
+                must(identity, ENV_VIEW)
                 name = str(arguments.get("name"))
                 return {"name": name, "value": texts[name]} if name in texts else None
             case "_system/frontend/backendState:backendState":
                 user = "paused" if self._deployment.switches.paused else "none"
                 return {"system": "none", "usage_limit": "none", "user": user}
         raise FunctionFailed(f"Could not find public function for '{path}'.")
-
-    # --- administration ---
-
-    async def _running(self, request: Request, identity: Identity) -> Answer:
-        return Answer.text("This Convex deployment is running. See https://docs.convex.dev/.")
-
-    async def _version(self, request: Request, identity: Identity) -> Answer:
-        return Answer.text(VERSION)
-
-    async def _instance_name(self, request: Request, identity: Identity) -> Answer:
-        return Answer.text(self._deployment.name)
-
-    async def _list_variables(self, request: Request, identity: Identity) -> Answer:
-        self._must(identity, ENV_VIEW)
-        return Answer.json({"environmentVariables": self._deployment.environment.texts()})
-
-    async def _update_variables(self, request: Request, identity: Identity) -> Answer:
-        self._must(identity, ENV_WRITE)
-        changes = _json_object(request).get("changes")
-        if not isinstance(changes, list):
-            raise PlatformError(400, "BadJsonBody", "missing field `changes`")
-        wanted: list[tuple[str, str | None]] = []
-        for change in changes:
-            name, text = (change.get("name"), change.get("value")) if isinstance(change, dict) else (None, None)
-            if not isinstance(name, str) or not (text is None or isinstance(text, str)):
-                raise PlatformError(400, "BadJsonBody", "a change has a name and a value (text or null)")
-            wanted.append((name, text))
-        deployment = self._deployment
-        now_ms = deployment.settle()
-        known = deployment.environment.texts()
-        deployment.environment.change(wanted)
-        for name, text in wanted:
-            if text is None and name not in known:
-                continue
-            verb = "delete" if text is None else "update" if name in known else "create"
-            deployment.counters.variable_changes[name] += 1
-            self._record(request, f"{verb}_environment_variable", now_ms, {"variable_name": name})
-        return Answer(200)
-
-    async def _deployment_info(self, request: Request, identity: Identity) -> Answer:
-        self._must(identity, DATA_VIEW)
-        switches = self._deployment.switches
-        if switches.deployment_kind != "cloud":
-            return Answer.json({"kind": switches.deployment_kind})
-        return Answer.json({"kind": "cloud", "deploymentType": switches.deployment_type, "projectSlug": "sendcat"})
-
-    async def _audit_log(self, request: Request, identity: Identity) -> Answer:
-        self._must(identity, AUDIT_VIEW)
-        if not self._deployment.switches.audit_log:
-            raise PlatformError(403, "AuditLogsDisabled", "Audit logs are not available on this plan.")
-        since, size = request.parameter("from"), request.parameter("limit")
-        start = int(request.parameter("cursor") or 0)
-        count = int(size) if size and size.isdigit() and 1 <= int(size) <= 100 else 100
-        lowest = int(since) if since and since.isdigit() else 0
-        events = [event for event in self._deployment.audit if int(str(event["createTime"])) >= lowest]
-        page = events[start : start + count]
-        more = start + count < len(events)
-        return Answer.json(
-            {
-                "items": page,
-                "pagination": {"hasMore": more} | ({"nextCursor": str(start + count)} if more else {}),
-            }
-        )
-
-    async def _pause(self, request: Request, identity: Identity) -> Answer:
-        self._must(identity, PAUSE)
-        self._deployment.switches.paused = True
-        self._record(request, "pause_deployment", self._deployment.settle(), {})
-        return Answer(200)
-
-    async def _unpause(self, request: Request, identity: Identity) -> Answer:
-        self._must(identity, UNPAUSE)
-        if not self._deployment.switches.paused:
-            raise PlatformError(400, "UnpauseDeploymentFailed", "The deployment is not paused.")
-        self._deployment.switches.paused = False
-        self._record(request, "unpause_deployment", self._deployment.settle(), {})
-        return Answer(200)
-
-    def _must(self, identity: Identity, permission: str) -> None:
-        if not identity.admin:
-            raise PlatformError(403, "BadDeployKey", "This address needs the deploy key of the deployment.")
-        if not identity.may(permission):
-            raise PlatformError(403, "OperationNotPermitted", denied(permission))
-
-    def _record(self, request: Request, action: str, now_ms: int, metadata: Document) -> None:
-        self._deployment.audit.append(
-            {
-                "actor": {"type": "token"},
-                "action": action,
-                "createTime": now_ms,
-                "metadata": metadata,
-                "clientIp": request.peer,
-                "clientUserAgent": request.header(b"user-agent") or "",
-            }
-        )
 
 
 def _function_names(request: Request) -> list[str]:
@@ -400,43 +278,3 @@ def _function_names(request: Request) -> list[str]:
         return []
     entries = [body, *body.get("queries", [])] if isinstance(body, dict) else []
     return [entry["path"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("path"), str)]
-
-
-def _json_object(request: Request) -> dict[str, object]:
-    if not request.is_json:
-        raise PlatformError(400, "BadJsonBody", "Expected request with `Content-Type: application/json`")
-    try:
-        body = request.json()
-    except ValueError as error:
-        raise PlatformError(400, "BadJsonBody", f"Failed to parse the request body as JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise PlatformError(400, "BadJsonBody", "The request body must be a JSON object")
-    return body
-
-
-def _text(body: dict[str, object], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise PlatformError(400, "BadJsonBody", f"missing field `{name}`")
-    return value
-
-
-def _platform_error(status: int, code: str, message: str) -> Answer:
-    if status == 404 and not message:
-        return Answer(404)
-    return Answer.json({"code": code, "message": message}, status)
-
-
-def _platform_failure(status: int) -> Answer:
-    """An error of the platform or of a proxy before it."""
-    if status in (502, 504):
-        return Answer(
-            status,
-            b"<html><head><title>Bad gateway</title></head><body>Bad gateway</body></html>",
-            [(b"content-type", b"text/html")],
-        )
-    codes = {429: "TooManyConcurrentRequests", 503: "ExpiredInQueue", 401: "BadAdminKey", 403: "BadDeployKey"}
-    if status == 408:
-        return Answer(408)
-    code = codes.get(status, "InternalServerError")
-    return _platform_error(status, code, "Your request couldn't be completed. Try again later.")
