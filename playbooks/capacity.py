@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playbooks.change_set import Step
 from playbooks.judges.b_circuit import PRIMARY
 from playbooks.knobs import knob
 from playbooks.relief import QOS_TOOL, TOOL_OF
 from playbooks.steps import Family, family
-from playbooks.tuning import PARTNER, Step, littles_law
+from playbooks.tuning import PARTNER
 from slo.snapshot import Snapshot
 
 APART_MS = (5_000, 30 * 60_000)
@@ -55,3 +56,23 @@ def _jobs(tool: str, slots: int, after: int, earlier: Snapshot, now: Snapshot) -
     if came <= 0 or done <= 0 or running <= 0:
         return ""
     return littles_law(running * apart_ms / done, slots, after, came / apart_ms * 1000)
+
+
+def littles_law(hold_ms: float, slots_before: int, slots_after: int, arrivals_per_s: float | None = None) -> str:
+    """One line of Little's law: slots = arrivals × hold time."""
+    hold_s = hold_ms / 1000
+    if hold_s <= 0:
+        return ""
+    hold = f"{hold_s:.1f} s" if hold_s >= 1 else f"{hold_ms:.0f} ms"
+    if arrivals_per_s is None:
+        before, after = slots_before / hold_s, slots_after / hold_s
+        return (
+            f"Little's law: at {hold} a call, {slots_before} slots carry {before:.1f} calls a second, "
+            f"{slots_after} carry {after:.1f}."
+        )
+    need = arrivals_per_s * hold_s
+    enough = "enough" if need <= slots_after else "not enough"
+    return (
+        f"Little's law: {arrivals_per_s * 60:.0f} a minute × {hold} each need {need:.1f} slots; "
+        f"{slots_after} are {enough}."
+    )

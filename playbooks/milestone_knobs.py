@@ -11,10 +11,11 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from playbooks.change_set import Standing, line_of
 from playbooks.judges.b_circuit import PRIMARY
 from playbooks.judges.f_tool_queue import CAPS_OF, busiest
 from playbooks.knobs import effective, knob
-from playbooks.tuning import Standing, legal, line_of
+from playbooks.tuning import legal
 from slo.authpool import COVERAGE, FRESH, SIZE
 from slo.snapshot import Snapshot
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playbooks.change_set import Step
 from playbooks.functions import WORKER
 from playbooks.knobs import Knob, Value, effective, knob
 from playbooks.steps import Family, family
-from playbooks.tuning import PARTNER, Step
+from playbooks.tuning import PARTNER
 from slo.retest import Pressure
 from slo.snapshot import Snapshot
 from slo.verdict import Unit

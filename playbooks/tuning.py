@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import NoReturn
 
+from playbooks.change_set import ChangeSet, Standing, Step, line_of, shown
 from playbooks.knobs import Knob, KnobType, Protection, Value, all_knobs, knob, parse_value
 from playbooks.steps import CREEP_APPROVED, Family, Reach, cap_of, drifts_far, is_window, reach, rule_of
 from playbooks.wishes import MOST, Wish, WishError, parse_wishes
@@ -42,75 +43,6 @@ class RuleBroken(ValueError):
         self.what = what
         self.rule = rule
         self.then = then
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a knob stands: its stored text (None: not set), the effective value as the snapshot shows it.
-
-    ``day_ago`` is the effective value 24 h ago (None: as now); ``call_ms`` how long the calls behind a lease take.
-    """
-
-    stored: str | None
-    effective: Value | None
-    day_ago: Value | None = None
-    call_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One lawful step: ``text`` is what will be stored, ``after`` what the snapshot must then show.
-
-    ``second`` are the reasons why only another person can allow it, break-glass or not.
-    """
-
-    knob: str
-    stored: str | None
-    before: Value
-    text: str
-    after: Value
-    day_ago: Value
-    rule: str
-    second: tuple[str, ...] = ()
-
-    @property
-    def change(self) -> str:
-        """``24 → 28 (+17%)``."""
-        if self.before == self.after:
-            return f"{shown(self.before)}, stored plainly"
-        arrow = f"{shown(self.before)} → {shown(self.after)}"
-        if isinstance(self.before, bool) or not isinstance(self.before, int) or not isinstance(self.after, int):
-            return arrow
-        if self.before == 0:
-            return arrow
-        return f"{arrow} ({(self.after - self.before) / self.before * 100:+.0f}%)"
-
-    @property
-    def drift(self) -> str:
-        """How far this leads from the value 24 h ago: ``x1.17 in 24 h``; empty where nothing is to be said."""
-        numbers = [v for v in (self.day_ago, self.after) if isinstance(v, int) and not isinstance(v, bool)]
-        if len(numbers) < 2 or numbers[0] == 0:
-            return ""
-        return f"×{numbers[1] / numbers[0]:.2f} in 24 h"
-
-
-@dataclass(frozen=True)
-class ChangeSet:
-    """Steps that are taken together, what to know beforehand, and why another person is needed in any case."""
-
-    steps: tuple[Step, ...]
-    notes: tuple[str, ...] = ()
-    why: str = ""
-    second: tuple[str, ...] = field(default=())
-
-    @property
-    def line(self) -> str:
-        """The line that proposes exactly this."""
-        return line_of({step.knob: step.text for step in self.steps})
-
-    @property
-    def knobs(self) -> tuple[str, ...]:
-        return tuple(step.knob for step in self.steps)
 
 
 def propose(
@@ -192,18 +124,6 @@ def fixed(one: Knob) -> str:
 def rejected(one: Knob, stored: str | None) -> bool:
     """Whether a stored text is not taken, so that the default rules in its place."""
     return stored is not None and stored != "" and not one.accepts(stored)
-
-
-def line_of(texts: Mapping[str, str]) -> str:
-    """``tune KNOB 14``, or ``tune A=3 B=3`` for several."""
-    if len(texts) == 1:
-        return "tune " + " ".join(next(iter(texts.items())))
-    return "tune " + " ".join(f"{name}={text}" for name, text in texts.items())
-
-
-def shown(value: Value) -> str:
-    """A value for people; switches as the application writes them."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def rules_digest() -> str:
@@ -371,42 +291,16 @@ def _workers(step: Step, after: Mapping[str, Value], standings: Mapping[str, Sta
     ]
 
 
-def littles_law(hold_ms: float, slots_before: int, slots_after: int, arrivals_per_s: float | None = None) -> str:
-    """One line of Little's law: slots = arrivals × hold time."""
-    hold_s = hold_ms / 1000
-    if hold_s <= 0:
-        return ""
-    hold = f"{hold_s:.1f} s" if hold_s >= 1 else f"{hold_ms:.0f} ms"
-    if arrivals_per_s is None:
-        before, after = slots_before / hold_s, slots_after / hold_s
-        return (
-            f"Little's law: at {hold} a call, {slots_before} slots carry {before:.1f} calls a second, "
-            f"{slots_after} carry {after:.1f}."
-        )
-    need = arrivals_per_s * hold_s
-    enough = "enough" if need <= slots_after else "not enough"
-    return (
-        f"Little's law: {arrivals_per_s * 60:.0f} a minute × {hold} each need {need:.1f} slots; "
-        f"{slots_after} are {enough}."
-    )
-
-
 __all__ = [
     "AUTH_CONTROLS",
     "PAIRS",
     "PARTNER",
-    "ChangeSet",
     "RuleBroken",
-    "Standing",
-    "Step",
     "WishError",
     "fixed",
     "involved",
     "legal",
-    "line_of",
-    "littles_law",
     "propose",
     "rejected",
     "rules_digest",
-    "shown",
 ]

@@ -265,8 +265,9 @@ def _mend(knob: str, one: Outside) -> str:
 
 def _step_back(knob: str, one: Outside) -> str | None:
     """The lawful change that leads back at once, or as far as one change may (R22); None where no change does."""
+    from playbooks.change_set import Standing
     from playbooks.knobs import KnobType, all_knobs, parse_value
-    from playbooks.tuning import Standing, legal
+    from playbooks.tuning import legal
 
     found = all_knobs()[knob]
     if found.type is not KnobType.INT or one.was is None or one.now is None or not found.accepts(one.now):

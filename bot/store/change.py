@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bot.command import Actor, Door
-from playbooks.tuning import Step
+from playbooks.change_set import Step
 from slo.retest import Answer, Retest
 
 State = Literal[

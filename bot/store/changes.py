@@ -21,7 +21,7 @@ from bot.store import audit, ids
 from bot.store.audit import AuditRecord, Phase
 from bot.store.change import AT_WORK, CLOSED, MOVES, By, Change, State
 from bot.store.tx import Tx
-from playbooks.tuning import ChangeSet, Step
+from playbooks.change_set import ChangeSet, Step
 
 _PHASES: dict[State, Phase] = {
     "proposed": "decision",

@@ -9,8 +9,9 @@ from bot.redact import inert
 from bot.store.change import BEFORE_WRITE, Change, State
 from bot.tuning.proposal import by, context, moved, proposal_card, why
 from bot.views import number
-from playbooks.tuning import Standing, legal, line_of
-from playbooks.tuning import Step as Tuned
+from playbooks.change_set import Standing, line_of
+from playbooks.change_set import Step as Tuned
+from playbooks.tuning import legal
 from slo.retest import Answer, Compared
 
 _ANSWER_TONES = {

@@ -15,11 +15,12 @@ from bot.store import changes
 from bot.store.change import Change
 from bot.tuning import identity
 from playbooks.capacity import capacity_notes
+from playbooks.change_set import ChangeSet, Standing
 from playbooks.judges.b_circuit import PRIMARY, SECONDARY
 from playbooks.knobs import Knob, UnknownKnob, Value, effective, knob
 from playbooks.lines import Line
 from playbooks.steps import Family, family
-from playbooks.tuning import ChangeSet, RuleBroken, Standing, WishError, involved, propose
+from playbooks.tuning import RuleBroken, WishError, involved, propose
 from playbooks.wishes import Wish, parse_wishes
 from slo.drill import first_token_p95_ms
 from slo.snapshot import Snapshot

@@ -10,8 +10,9 @@ from bot.redact import inert
 from bot.store.change import Change
 from bot.store.grants import Grant
 from bot.tuning.proposal import by
+from playbooks.change_set import Standing, shown
 from playbooks.knobs import Knob, KnobType, Value, all_knobs, effective, parse_value
-from playbooks.tuning import Standing, fixed, legal, rejected, shown
+from playbooks.tuning import fixed, legal, rejected
 from slo.snapshot import Snapshot
 
 _TONES = {

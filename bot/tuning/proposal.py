@@ -10,9 +10,10 @@ from bot.card import who as mention
 from bot.redact import inert
 from bot.store.change import By, Change
 from bot.tuning.form import Wanted, change_form
+from playbooks.change_set import Standing, Step
 from playbooks.knobs import KnobType, knob
 from playbooks.steps import Family, Reach, rule_of
-from playbooks.tuning import AUTH_CONTROLS, Standing, Step, legal
+from playbooks.tuning import AUTH_CONTROLS, legal
 
 NOTES = 6
 

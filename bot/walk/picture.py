@@ -16,8 +16,8 @@ from playbooks.spans import FunctionRef
 if TYPE_CHECKING:
     from bot.walk.look import Look
     from bot.walk.proposals import Offer
+    from playbooks.change_set import Standing
     from playbooks.knobs import Knob
-    from playbooks.tuning import Standing
 
 REQUEUED = 20
 """Dead letters that one button puts back."""

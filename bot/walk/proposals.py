@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot.card import Form
 from bot.tuning.form import Wanted, change_form
 from playbooks.advice import focus
+from playbooks.change_set import Standing, line_of, shown
 from playbooks.findings import Finding
 from playbooks.knobs import Knob, KnobType, all_knobs, effective
 from playbooks.lines import Line
@@ -20,7 +21,7 @@ from playbooks.page import Step
 from playbooks.signals import Signal
 from playbooks.spans import KnobRef
 from playbooks.steps import Family, family
-from playbooks.tuning import LEFTOVER, Standing, fixed, legal, line_of, shown
+from playbooks.tuning import LEFTOVER, fixed, legal
 from slo.snapshot import Snapshot
 
 if TYPE_CHECKING:

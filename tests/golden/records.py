@@ -13,7 +13,7 @@ from bot.store import audit, cases, changes, signing
 from bot.store.audit import AuditRecord
 from bot.store.change import BOT, By, Change, Taken
 from bot.store.tx import Tx
-from playbooks.tuning import ChangeSet, Step
+from playbooks.change_set import ChangeSet, Step
 from slo.retest import Answer, Compared, Retest
 from slo.verdict import Verdict
 from tests.golden.runs import drilled, looked

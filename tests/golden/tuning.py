@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from bot.store.change import By, Change, State, Taken
 from bot.tuning.cards import change_card
-from playbooks.tuning import Step
+from playbooks.change_set import Step
 from slo.retest import Answer, Compared, Retest
 from tests.golden.stage import HOUR, MINUTE, ONCALL, RELMGR, SHA, T0, Scene, Shown
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from playbooks.capacity import capacity_notes
+from playbooks.change_set import Step
 from playbooks.knobs import all_knobs, knob
 from playbooks.relief import pressures, settle_s, window_minutes
-from playbooks.tuning import Step
 from slo.retest import Answer, compare
 from slo.snapshot import Snapshot
 from slo.verdict import sum_up

@@ -8,20 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playbooks.capacity import littles_law
+from playbooks.change_set import ChangeSet, Standing, line_of
 from playbooks.knobs import KnobType, Protection, UnknownKnob, all_knobs, knob
 from playbooks.steps import cap_of
 from playbooks.tuning import (
     NEVER,
     PARTNER,
-    ChangeSet,
     RuleBroken,
-    Standing,
     WishError,
     fixed,
     involved,
     legal,
-    line_of,
-    littles_law,
     propose,
     rejected,
     rules_digest,

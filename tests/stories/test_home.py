@@ -23,7 +23,7 @@ from bot.slack.lint import lint_view
 from bot.store import cases, changes, ops
 from bot.store.change import By
 from bot.store.tx import Tx
-from playbooks.tuning import ChangeSet, Step
+from playbooks.change_set import ChangeSet, Step
 from slo.verdict import Verdict
 from tests.conftest import GUEST, INCIDENTS, LEAD, ONCALL, RELMGR, STRANGER, VISITOR, Stage, text_of, until
 

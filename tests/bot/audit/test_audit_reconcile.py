@@ -16,7 +16,7 @@ from bot.sendcat.convex import AuditEvent
 from bot.store import audit, changes
 from bot.store.change import BOT, By
 from bot.store.tx import Tx
-from playbooks.tuning import ChangeSet, Step
+from playbooks.change_set import ChangeSet, Step
 from tests.conftest import carry_out
 
 WEB, LIMIT, SECRET = "TOOL_JOB_RUNMAX_WEB", "RATE_LIMIT_GMAIL_PUSH_MAX", "ADMISSION_REDIS_TOKEN"

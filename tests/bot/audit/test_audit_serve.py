@@ -23,7 +23,7 @@ from bot.store import changes, grants, offers, ops, shelf
 from bot.store.change import BOT, By
 from bot.store.tx import Tx
 from bot.terminal.socket import ask_leader
-from playbooks.tuning import ChangeSet, Step
+from playbooks.change_set import ChangeSet, Step
 from tests.conftest import carry_out, until
 
 KNOB = "BULKHEAD_SERPER_MAX_CONCURRENT"

@@ -24,7 +24,8 @@ from bot.store.pauses import Pause
 from bot.store.tx import Tx
 from bot.tuning import wishes
 from bot.tuning.draft import Draft
-from playbooks.tuning import Standing, propose
+from playbooks.change_set import Standing
+from playbooks.tuning import propose
 from playbooks.wishes import parse_wishes
 from slo.verdict import Judgement, Verdict
 

@@ -11,7 +11,8 @@ from bot.card import Card, Tone
 from bot.slack.blocks import render
 from bot.store.change import BOT, MOVES, By, Change, Taken
 from bot.tuning.cards import change_card
-from playbooks.tuning import Standing, propose
+from playbooks.change_set import Standing
+from playbooks.tuning import propose
 from playbooks.wishes import parse_wishes
 from slo.retest import Answer, Compared, Retest
 
