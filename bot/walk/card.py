@@ -14,6 +14,7 @@ from bot.redact import inert
 from bot.store.walks import Walk
 from bot.walk import steps
 from bot.walk.buttons import buttons, of_step
+from playbooks.findings import Finding
 from playbooks.page import Page, StepKind
 from playbooks.page import Step as Action
 
@@ -114,13 +115,19 @@ def _evidence(walk: Walk, page: Page, here: int | None) -> Iterable[str]:
     lines = [f"• {text} {SYMBOL[Tone.BAD]}" for text in fired[:READINGS]]
     reads = [action for action in page.steps if action.kind is StepKind.READ]
     found = steps.worst(f for action in reads for f in steps.lines_of(walk.seen, action.number))
-    lines += [f"• {steps.drawn(f)}" for f in found if f.tone in ("bad", "warn")][:READINGS]
+    told = [f"• {steps.drawn(f)}" for f in found if f.tone in ("bad", "warn") and not _said(f, fired)]
+    lines += told[:READINGS]
     if lines:
         yield "\n".join(lines)
     done = _newest(walk)
     if done is not None and done != here and walk.step(done).state != "running":
-        told = steps.worst(walk.step(done).lines)
-        yield steps.bullets(told, steps.SHORT)
+        yield steps.bullets(steps.worst(walk.step(done).lines), steps.SHORT)
+
+
+def _said(finding: Finding, fired: Iterable[str]) -> bool:
+    """Whether a reading that fired is about the same thing, such as a circuit: a phone need not show it twice."""
+    subject = finding.text.partition(":")[0].split(" ")[-1]
+    return any(text.startswith(f"{subject} ") for text in fired)
 
 
 def _held(walk: Walk, page: Page) -> Iterable[Step]:

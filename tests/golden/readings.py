@@ -60,6 +60,7 @@ async def _read(scene: Scene, practice: PracticeSendcat) -> dict[str, Shown]:
         "inspect.list": await scene.say("inspect"),
         "inspect.refused-change": await scene.say("inspect toolJobs:processQueue"),
         "knobs.bulkhead": await scene.say("knobs bulkhead"),
+        "knobs.playbook-B": await scene.say("knobs B"),
         "knobs.playbook-C": await scene.say("knobs C"),
         "knobs.no-such-family": await scene.say("knobs bulkheads"),
         "knobs.circuit": await scene.say("knobs circuit"),

@@ -374,6 +374,10 @@ async def test_B_tells_status_and_quota_and_what_is_not_configured(stage: Stage,
     assert "openrouter status page: Partial System Outage" in card
     assert "openrouter credits: 0.00 of 50.00 left" in card
     assert "serper status page" not in card
+    short = text_of(stage.cards()[-1])
+    assert "openrouter_chat_primary open (" in short
+    assert "circuit openrouter_chat_primary: open" not in short  # the reading says it, a phone need not show it twice
+    assert "circuit openrouter_chat_primary: open, refuses" in card
 
 
 async def test_the_card_is_complete_within_two_seconds(stage: Stage) -> None:
