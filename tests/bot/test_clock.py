@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from bot.clock import let_end, rung
+from tests.conftest import SLOW
 
 
 async def test_it_says_whether_the_event_came() -> None:
@@ -34,7 +35,7 @@ async def test_a_cancellation_that_comes_with_the_event_gets_through(turns: int)
         await asyncio.sleep(0)
     listening.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(2 * SLOW):
             await listening
     assert listening.cancelled()
 

@@ -19,7 +19,7 @@ from bot.practice.sendcat import PracticeSendcat
 from bot.store import audit, ops
 from bot.terminal.client import draw_course
 from bot.terminal.draw import names, plain
-from tests.conftest import ask, carry_out
+from tests.conftest import SLOW, ask, carry_out
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ async def test_without_terminal_and_configuration_nothing_falls_back_to_practice
         stderr=asyncio.subprocess.PIPE,
         env={k: v for k, v in os.environ.items() if not k.startswith("SENDCAT")},
     )
-    _, err = await asyncio.wait_for(process.communicate(), 20)
+    _, err = await asyncio.wait_for(process.communicate(), 20 * SLOW)
 
     assert process.returncode == 2
     assert b"--target=practice" in err

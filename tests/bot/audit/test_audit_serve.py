@@ -24,7 +24,7 @@ from bot.store.change import BOT, By
 from bot.store.tx import Tx
 from bot.terminal.socket import ask_leader
 from playbooks.change_set import ChangeSet, Step
-from tests.conftest import carry_out, until
+from tests.conftest import SLOW, carry_out, until
 
 KNOB = "BULKHEAD_SERPER_MAX_CONCURRENT"
 ANN, BEN = By(account="slack:U0ONCALL", door="slack", person="oncall"), By(account="slack:U0RELMGR", door="slack")
@@ -185,7 +185,7 @@ async def test_it_ends_when_it_is_stopped_or_its_time_is_over(history: Bot, conf
     running = asyncio.create_task(carry_out(history, "audit serve", by="lead"))
     await until(lambda: bool(list(config.state_dir.glob(".room-*/audit.db"))), 20)
     await carry_out(history, "stop")
-    _, stopped = await asyncio.wait_for(running, 20)
+    _, stopped = await asyncio.wait_for(running, 20 * SLOW)
 
     assert stopped is not None
     assert stopped["exit_status"] == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.main import Bot
 from bot.practice.sendcat import PracticeSendcat
-from tests.conftest import ask, carry_out, until
+from tests.conftest import SLOW, ask, carry_out, until
 
 
 def seal(tx: Any) -> None:
@@ -29,7 +29,7 @@ async def test_R38_a_running_drill_stops_and_nothing_begins_when_nothing_can_be_
     assert bot.world.stops.running
     await bot.world.store.write(seal)
     await until(lambda: bot.world.stops.running == (), 10)
-    reply, outcome = await asyncio.wait_for(drilling, 20)
+    reply, outcome = await asyncio.wait_for(drilling, 20 * SLOW)
     before = sendcat.counters.requests.total()
     assert reply.op is not None
     assert outcome is None or outcome["exit_status"] != 0

@@ -48,8 +48,8 @@ async def test_requests_come_by_plan_whatever_the_answers_take(wild: Start) -> N
     report = await run_here(plan_of(server.url, stage(60, 200, workers=30)))
     came = [seen.at for seen in server.seen]
     assert len(came) == 60
-    assert 59 / 200 - 0.1 < came[-1] - came[0] < 59 / 200 + 0.1 * SLOW
-    assert 140 < (pooled(report).latency.p50_ms or 0) < 150 + 60 * SLOW
+    assert 59 / 200 - 0.1 < came[-1] - came[0] < 59 / 200 + 0.3 * SLOW
+    assert 140 < (pooled(report).latency.p50_ms or 0) < 150 + 300 * SLOW
     assert report.honest is not None
     assert report.honest.scenario("whatsapp_webhook").loop == "open"  # type: ignore[union-attr]
 
@@ -77,7 +77,7 @@ async def test_a_duration_stage_ends_by_itself(wild: Start) -> None:
 
     server = await wild(healthy())
     plan = plan_of(server.url, StagePlan("soak", workers=2, duration_ms=300), mode="closed")
-    report = await asyncio.wait_for(run_here(plan), 3)
+    report = await asyncio.wait_for(run_here(plan), 3 * SLOW)
     assert report.scenarios[1].stages[0].requested_duration_ms == 300  # type: ignore[union-attr]
     assert len(server.seen) > 4
 
@@ -187,7 +187,7 @@ async def test_R20_a_huge_answer_is_cut_at_a_mebibyte(wild: Start) -> None:
             await writer.drain()
 
     server = await wild(healthy(webhook=flood))
-    await asyncio.wait_for(run_here(plan_of(server.url, stage(2, 50))), 5)
+    await asyncio.wait_for(run_here(plan_of(server.url, stage(2, 50))), 5 * SLOW)
     assert len(server.seen) == 2
 
 

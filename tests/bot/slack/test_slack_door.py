@@ -21,7 +21,7 @@ from bot.slack.socket import Socket
 from bot.store import inbox, offers, outbox
 from bot.store.database import Store
 from bot.store.tx import Tx
-from tests.conftest import until
+from tests.conftest import SLOW, until
 
 
 @dataclass
@@ -178,7 +178,7 @@ async def test_a_bad_app_token_ends_the_start(
     """The SDK alone would try it for ever."""
     opened = SlackDoor(config(slack, tmp_path, app_token=SecretStr("xapp-wrong-token")), desk, store, SystemClock())
     with pytest.raises(Broken, match="app-level token"):
-        await asyncio.wait_for(opened.start_socket(), 5)
+        await asyncio.wait_for(opened.start_socket(), 5 * SLOW)
 
 
 async def test_slack_away_at_start_socket_mode_says_so(

@@ -21,7 +21,7 @@ from bot.practice.slack.people import Person, practice_people
 from bot.slack.home import LOOKING_S, MOST, HomeTab
 from bot.slack.manifest import manifest
 from bot.store.database import Store
-from tests.conftest import until
+from tests.conftest import SLOW, until
 
 CROWD = MOST + 10
 
@@ -240,7 +240,7 @@ async def test_it_ends_at_once_in_the_very_moment_of_a_change(
         tab.opened(actor("U0NOBODY"))
         for _ in range(turns):
             await asyncio.sleep(0)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(2 * SLOW):
             await tab.stop()
 
 

@@ -21,6 +21,7 @@ from bot.store.database import Store
 from bot.store.leader import Leadership
 from bot.store.tx import Tx
 from bot.store.writer import GROUP
+from tests.conftest import SLOW
 
 
 def remember(name: str, value: object = 1) -> Callable[[Tx], str]:
@@ -217,7 +218,7 @@ async def test_reads_run_beside_a_held_writer(store: Store) -> None:
     hold = threading.Event()
     held = asyncio.create_task(store.write(lambda tx: hold.wait(5)))
     await asyncio.sleep(0.05)
-    assert await asyncio.wait_for(store.read(lambda db: settings.get(db, "nothing")), 1) is None
+    assert await asyncio.wait_for(store.read(lambda db: settings.get(db, "nothing")), 1 * SLOW) is None
     hold.set()
     await held
 

@@ -11,6 +11,7 @@ import pytest
 
 from bot.practice.sendcat import PracticeSendcat, Script
 from bot.practice.sendcat.circuits import PRIMARY
+from tests.conftest import SLOW
 
 SNAPSHOT = {"path": "ops:getReliabilitySnapshot", "args": {}}
 CLEAR = {"path": "toolCache:clearNamespace", "args": {"namespace": "search_web_v1"}}
@@ -138,7 +139,7 @@ async def test_stopping_does_not_wait_for_open_streams(practice: PracticeSendcat
     upstream.token_ms, upstream.tokens = 1_000, 60
     async with client.stream("POST", **chat_request(practice)) as answer:
         first = await anext(answer.aiter_text())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5 * SLOW):
             await practice.stop()
 
     assert '"start"' in first
