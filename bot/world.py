@@ -20,6 +20,7 @@ from bot.notary import Notary
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Stops
 from bot.sendcat.convex import ConvexClient
+from bot.sendcat.line import Line
 from bot.store import incidents
 from bot.store.database import Store
 from bot.target import Target
@@ -237,7 +238,7 @@ class World:
     def convex(self, target: Target) -> ConvexClient:
         """The one client of a target; only it holds the deploy key (safety.md, decision 8)."""
         if target.name not in self._clients:
-            self._clients[target.name] = ConvexClient(target, self.clock, self.scrubber)
+            self._clients[target.name] = ConvexClient(Line(target, self.clock, self.scrubber))
         return self._clients[target.name]
 
     async def close(self) -> None:

@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from bot.clock import Clock
 from bot.errors import Refused, Unknown
-from bot.redact import Masker, Scrubber
-from bot.sendcat.dial import Resolve, resolve
-from bot.sendcat.line import TOTAL_S, Line
-from bot.sendcat.trouble import (
-    Call,
-    CallFailed,
-    CallKind,
-    Cause,
-    by_hand,
-    function_threw,
-    garbled,
-)
-from bot.sendcat.wire import TIMEOUT, Answer
-from bot.target import Target
+from bot.sendcat.line import Line
+from bot.sendcat.trouble import Call, CallFailed, CallKind, Cause, by_hand, function_threw, garbled
+from bot.sendcat.wire import Answer
 from playbooks.functions import Function, FunctionError, function
 from playbooks.knobs import REDACTED, all_knobs
 
@@ -70,22 +55,9 @@ class ConvexClient:
     line to run by hand. A function that is not on the list raises `Unknown`, wrong arguments too.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        clock: Clock,
-        scrubber: Scrubber,
-        *,
-        timeout: httpx.Timeout = TIMEOUT,
-        total_s: float = TOTAL_S,
-        masker: Masker | None = None,
-        resolver: Resolve = resolve,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.target = target
-        self._line = Line(
-            target, clock, scrubber, timeout=timeout, total_s=total_s, masker=masker, resolver=resolver, tls=tls
-        )
+    def __init__(self, line: Line) -> None:
+        self.target = line.target
+        self._line = line
 
     async def __aenter__(self) -> ConvexClient:
         return self

@@ -55,7 +55,7 @@ class Line:
         resolver: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._target = target
+        self.target = target
         self._clock = clock
         self._scrubber = scrubber
         self._mask = Mask(masker or Masker(secrets.token_bytes(16)))
@@ -140,12 +140,12 @@ class Line:
         return answer
 
     def _key(self) -> str:
-        if self._target.deploy_key is None:
+        if self.target.deploy_key is None:
             raise Broken(
-                f"No deploy key for {self._target.name}: {self._target.deploy_key_env} is not set.",
-                then=f"export {self._target.deploy_key_env}=... (this deployment's deploy key), then `sendcat doctor`",
+                f"No deploy key for {self.target.name}: {self.target.deploy_key_env} is not set.",
+                then=f"export {self.target.deploy_key_env}=... (this deployment's deploy key), then `sendcat doctor`",
             )
-        return self._target.deploy_key.get_secret_value()
+        return self.target.deploy_key.get_secret_value()
 
     def _note_time(self, answer: Answer, before_ms: int, after_ms: int) -> None:
         try:
@@ -165,7 +165,7 @@ class Line:
         if isinstance(told, dict):
             code = self.clean(told.get("code"))[:60] or None
             message = self.clean(told.get("message"))
-        return refused_outside(call, answer.status, code, message, self._target.deploy_key_env)
+        return refused_outside(call, answer.status, code, message, self.target.deploy_key_env)
 
     def json(self, call: Call, answer: Answer) -> Any:
         """The JSON of an answer, whole numbers as int; raises `CallFailed` for anything else."""

@@ -123,9 +123,10 @@ def knobs_card(
     ordered = sorted(listed, key=lambda row: (not row["rejected"], not row["off"]))
     begins = f"{group.upper()}_" if group else ""
     prefix = begins if begins and all(row["knob"].startswith(begins) for row in listed) else ""
-    columns = ("Effective", "Knob", "Next step", "Allowed", "Playbook")
+    columns: tuple[str, ...] = ("Effective", "Knob", "Next step", "Allowed", "Playbook")
     # Where every row would say the same, the title says it, and the lines are short enough for the thread.
-    shown_of = len(columns) - (group is not None and all(row["playbooks"] == group for row in listed))
+    if all(row["playbooks"] == group for row in listed):
+        columns = columns[:-1]
     rows = tuple(
         (
             Cell(text=row["value"], tone=Tone.BAD if row["rejected"] else Tone.WARN if row["off"] else Tone.PLAIN),
@@ -133,7 +134,7 @@ def knobs_card(
             Cell(text=row["legal"]),
             Cell(text=row["range"]),
             Cell(text=row["playbooks"] or "–"),
-        )[:shown_of]
+        )[: len(columns)]
         for row in ordered
     )
     families = list(dict.fromkeys(one.family for one in all_knobs().values()))
@@ -148,7 +149,7 @@ def knobs_card(
         lead="\n".join(_stands(row) for row in (*bad, *(row for row in off if not row["rejected"]))[:6]),
         # A phone shows the first columns only, and the names are long.
         table=Table(
-            columns=columns[:shown_of],
+            columns=columns,
             rows=rows,
             caption=f"every name begins with {prefix}" if prefix else "",
         ),

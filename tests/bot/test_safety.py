@@ -18,6 +18,7 @@ from bot.practice.sendcat import PracticeSendcat, Script
 from bot.redact import Masker, Scrubber
 from bot.sendcat.brake import Brake, Stops
 from bot.sendcat.convex import ConvexClient
+from bot.sendcat.line import Line
 from bot.sendcat.load.credentials import drill_secrets
 from bot.sendcat.load.parent import drill
 from bot.sendcat.load.planning import plan_drill
@@ -55,7 +56,9 @@ async def test_R14_a_redirect_is_not_followed_and_the_key_does_not_travel(
     other_port = other.sockets[0].getsockname()[1]
     moved = await asyncio.start_server(redirecting, "127.0.0.1", 0)
     port = moved.sockets[0].getsockname()[1]
-    async with ConvexClient(target_of(config, api_url=f"http://127.0.0.1:{port}"), SystemClock(), Scrubber()) as client:
+    async with ConvexClient(
+        Line(target_of(config, api_url=f"http://127.0.0.1:{port}"), SystemClock(), Scrubber())
+    ) as client:
         with pytest.raises(Unreachable):
             await client.query("circuitBreaker:listStatuses", {"limit": 5})
     moved.close()
@@ -178,7 +181,7 @@ async def test_R20_a_hostile_answer_is_unreachable_with_the_line_to_run_by_hand(
     config: Config, sendcat: PracticeSendcat, script: Script
 ) -> None:
     sendcat.switches.scripts.append(script)
-    async with ConvexClient(config.target["practice"], SystemClock(), Scrubber()) as client:
+    async with ConvexClient(Line(config.target["practice"], SystemClock(), Scrubber())) as client:
         with pytest.raises(Unreachable) as raised:
             await read_snapshot(client, Masker(b"k" * 32), SystemClock())
 
@@ -190,7 +193,7 @@ async def test_R31_skew_is_told_from_thirty_seconds_on(
     config: Config, sendcat: PracticeSendcat, skew_ms: int, words: str | None
 ) -> None:
     sendcat.switches.skew_ms = skew_ms
-    async with ConvexClient(config.target["practice"], SystemClock(), Scrubber()) as client:
+    async with ConvexClient(Line(config.target["practice"], SystemClock(), Scrubber())) as client:
         read = await read_snapshot(client, Masker(b"k" * 32), SystemClock())
 
     warning = read.skew_warning
@@ -203,7 +206,7 @@ async def test_R36_the_variables_of_a_deployment_lose_their_secrets_at_the_clien
 ) -> None:
     """Only listed knobs come through, though the answer holds every secret of the deployment."""
     secret = sendcat.deployment.environment.get("OPENROUTER_API_KEY")
-    async with ConvexClient(config.target["practice"], SystemClock(), Scrubber()) as client:
+    async with ConvexClient(Line(config.target["practice"], SystemClock(), Scrubber())) as client:
         await client.set_environment({"TOOL_JOB_RUNMAX_WEB": "3"})
         variables = await client.environment()
 

@@ -17,14 +17,7 @@ from bot.practice.sendcat.control import Control
 from bot.practice.sendcat.deployment import Deployment
 from bot.practice.sendcat.environment import VariableRefused
 from bot.practice.sendcat.functions import Call, Function, Kind, invoke
-from bot.practice.sendcat.keys import (
-    ENV_VIEW,
-    RUN,
-    HeaderRefused,
-    Identity,
-    Keys,
-    denied,
-)
+from bot.practice.sendcat.keys import ENV_VIEW, RUN, HeaderRefused, Identity, Keys, denied
 from bot.practice.sendcat.platform import PlatformError, failure, json_object, must, refusal, text
 from bot.practice.sendcat.switches import Script
 from bot.practice.sendcat.values import FORMATS, BadValue, Json, decode, encode

@@ -11,6 +11,7 @@ import pytest_asyncio
 from bot.clock import SystemClock
 from bot.redact import Masker, Scrubber
 from bot.sendcat.convex import ConvexClient
+from bot.sendcat.line import Line
 from bot.target import Target
 from tests.bot.sendcat.wild import Handler, Wild
 
@@ -71,7 +72,7 @@ async def convex(
 
     async def build(handler: Handler, **options: Any) -> tuple[ConvexClient, Wild]:
         server = await wild(handler)
-        client = ConvexClient(make_target(server.url), clock, Scrubber(), **options)
+        client = ConvexClient(Line(make_target(server.url), clock, Scrubber(), **options))
         clients.append(client)
         return client, server
 

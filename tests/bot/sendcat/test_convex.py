@@ -17,6 +17,7 @@ from bot.clock import SystemClock
 from bot.errors import Broken, Refused, Unknown, Unreachable
 from bot.redact import Scrubber
 from bot.sendcat.convex import CallFailed, Cause, ConvexClient
+from bot.sendcat.line import Line
 from tests.bot.sendcat.conftest import KEY, make_target
 from tests.bot.sendcat.wild import Handler, Seen, Wild, Writer, always, in_turn, never, slams, slow, value
 from tests.conftest import SLOW
@@ -200,7 +201,7 @@ async def test_R20_a_trickling_answer_ends_with_the_total_time(convex: Build) ->
 
 
 async def test_nobody_at_home_is_told_as_such(clock: SystemClock) -> None:
-    async with ConvexClient(make_target("http://127.0.0.1:1"), clock, Scrubber()) as client:
+    async with ConvexClient(Line(make_target("http://127.0.0.1:1"), clock, Scrubber())) as client:
         with pytest.raises(CallFailed) as caught:
             await client.query(SNAPSHOT)
     assert caught.value.cause is Cause.DOWN
@@ -274,7 +275,7 @@ async def test_a_missing_key_is_told_before_anything_is_sent(
     wild: Callable[[Handler], Awaitable[Wild]], clock: SystemClock
 ) -> None:
     server = await wild(value(1))
-    async with ConvexClient(make_target(server.url, deploy_key=None), clock, Scrubber()) as client:
+    async with ConvexClient(Line(make_target(server.url, deploy_key=None), clock, Scrubber())) as client:
         with pytest.raises(Broken, match="SENDCAT_DEPLOY_KEY is not set"):
             await client.query(SNAPSHOT)
     assert server.seen == []
@@ -285,7 +286,7 @@ async def test_R15_the_key_of_one_target_never_reaches_another(
 ) -> None:
     elsewhere = await wild(value(1))
     target = await wild(always(307, b"", f"Location: {elsewhere.url}/api/query"))
-    async with ConvexClient(make_target(target.url), clock, Scrubber()) as client:
+    async with ConvexClient(Line(make_target(target.url), clock, Scrubber())) as client:
         with pytest.raises(CallFailed):
             await client.query(SNAPSHOT)
     assert elsewhere.accepted == 0
