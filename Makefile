@@ -18,7 +18,7 @@ test: $(VENV)/ready ## lint, types, import rules, tests
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/ready
-	@$(if $(MEMORY),TMPDIR=$(MEMORY)) $(BIN)/pytest -n 5 --dist=loadgroup -m "not prove"
+	@$(if $(MEMORY),TMPDIR=$(MEMORY)) $(BIN)/pytest -n 4 --dist=loadgroup -m "not prove"
 
 prove: $(VENV)/ready ## the long proofs: kill loops, fuzzing, soak
 	@$(BIN)/pytest -n 2 -m prove --timeout=1800
